@@ -1,0 +1,1 @@
+"""One file per published experiment; `default.py` documents the shared fields."""

@@ -1,0 +1,93 @@
+"""Every field that configs share, with its default and meaning; experiments override what they need."""
+
+import ml_collections
+
+
+def get_config():
+    """The defaults. An experiment starts from these."""
+    config = ml_collections.ConfigDict()
+    _model(config)
+    _data(config)
+    _optimisation(config)
+    _run(config)
+    return config
+
+
+def _model(config):
+    config.model = 'mlp_flow'  # mlp_flow | nice
+    config.prior = 'gaussian'  # gaussian | logistic: the flow's factorial base density
+    # mlp_flow: affine layers with an activation after each but the last.
+    config.num_layers = 2
+    config.nonlinearity = 'smooth_leaky_relu'  # smooth_leaky_relu | leaky_tanh | elu | softplus
+    config.alpha = 0.01  # slope of smooth_leaky_relu on the left; scale of elu
+    config.bias = True
+    config.gradient = 'relative'  # relative: O(D^2) | ordinary: autodiff through slogdet, O(D^3)
+    # nice: additive couplings and a diagonal scaling.
+    config.num_couplings = 4
+    config.hidden_layers = 5  # of each coupling's ReLU network
+    config.hidden_units = 1000
+    config.partition = 'odd_first'  # odd_first | even_first | halves
+
+
+def _data(config):
+    config.dataset = 'mnist'
+    config.toy_name = 'sine'  # which density, for dataset=toy
+    config.toy_size = 5000  # rows of each split, for dataset=toy
+    config.preprocessing = 'none'  # none | logit | standardise
+    config.logit_lambda = 1e-6  # pixels are squeezed to [lambda, 1 - lambda] before the logit
+    config.data_dir = ''  # prepared TFDS directory; empty: TFDS_DATA_DIR, then TFDS's default
+    config.manual_dir = ''  # folder with original files downloaded by hand
+    config.cache_dir = (
+        ''  # memory-mapped copies; empty: beside the prepared data, else the user's cache
+    )
+
+
+def _optimisation(config):
+    config.seed = 42  # initialisation, order, noise and toy data all follow from it
+    config.batch_size = 128  # rows per step over all devices
+    config.lr = 1e-3  # peak learning rate
+    config.optimizer = 'adam'  # adam | adamw | sgd
+    config.b1 = 0.9  # first-moment decay of adam; momentum of sgd
+    config.b2 = 0.999
+    config.eps = 1e-8
+    config.weight_decay = 0.0  # decoupled, with adamw
+    config.schedule = (
+        'constant'  # constant | cosine | linear, the latter two to zero at schedule_steps
+    )
+    config.schedule_steps = 0
+    config.warmup = 0  # steps of linear warm-up
+    config.grad_clip = 0.0  # largest global norm of the gradient; 0: off
+    config.ema = 0.0  # decay of the parameter average that evaluation uses; 0: off
+    config.matmul_precision = (
+        'highest'  # of matrix products in training; evaluation is always highest
+    )
+    config.epochs = 100  # a larger value extends a finished run
+    config.look_ahead = 30  # epochs without improvement on validation before stopping
+    config.eval_every = 1  # epochs between validations
+    config.init_examples = 10_000  # training rows that data-dependent layers start from
+    config.init_from = ''  # workdir of a run whose best parameters to start from
+
+
+def _run(config):
+    config.num_devices = 0  # local devices to use; 0: all
+    config.steps_per_call = 50  # steps in one device program, at most
+    config.eval_batch_size = (
+        1000  # rows per evaluation call over all devices, rounded up to the devices
+    )
+    config.eval_samples = 1  # posterior samples of a bound's validation
+    config.num_samples = 5000  # importance samples of a bound's test likelihood
+    config.log_every = 1  # epochs between printed lines
+    config.generation = True  # pictures of samples
+    config.generation_every = 10  # epochs between them
+    config.tensorboard = True
+    config.profile_steps = 0  # steps of the second call on to profile into the workdir; 0: none
+
+
+def with_variant(config, variant, variants):
+    """The config with the overrides of `--config=file.py:variant`; an unknown one raises a ValueError."""
+    if variant and variant not in variants:
+        raise ValueError(
+            f'the variant after the colon must be one of {sorted(variants)}; found {variant}.'
+        )
+    config.update(variants.get(variant, {}))
+    return config

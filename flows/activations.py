@@ -1,0 +1,201 @@
+"""Invertible elementwise activations z = s(x), as bijectors: log|det| = sum_d log s'(x_d).
+
+`onto` says whether s reaches every real number. Where it does not, a flow built from it maps data
+onto a part of the latent space only: its density integrates to less than one and latents outside
+that part have no inverse.
+"""
+
+from typing import ClassVar
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+from jax import nn
+
+from flows.bijector import widen
+
+NEWTON_STEPS = 60
+
+
+def solve_increasing(f, v, low, high):
+    """The y in [low, high] with s(y) = v, elementwise, for f(y) = (s(y), s'(y)), s' > 0.
+
+    Newton's method held inside a shrinking bracket: a step that would leave it, or that does not
+    halve the step before last, is replaced by a bisection, so that the steps go to zero whatever
+    the shape of s. Their number is fixed, so the loop works under jit and vmap. The derivative with
+    respect to v is that of one more Newton step at the solution, which is the exact 1 / s'(y).
+    """
+    target = jax.lax.stop_gradient(v)
+    rounding = 4 * jnp.finfo(v.dtype).eps
+
+    def step(_, state):
+        y, low, high, last, before_last = state
+        value, slope = f(y)
+        low, high = jnp.where(value < target, y, low), jnp.where(value < target, high, y)
+        move = (target - value) / slope
+        newton, middle = y + move, low + (high - low) / 2
+        small = (2 * abs(move) <= before_last) | (abs(move) <= rounding * abs(y))
+        new = jnp.where((newton >= low) & (newton <= high) & small, newton, middle)
+        return new, low, high, abs(new - y), last
+
+    low, high = jax.lax.stop_gradient((low, high))
+    state = high, low, high, high - low, high - low
+    y = jax.lax.fori_loop(0, NEWTON_STEPS, step, state)[0]
+    value, slope = jax.lax.stop_gradient(f(y))
+    return y + (v - value) / slope
+
+
+class Elementwise:
+    """Both methods of the contract from `value`, `log_slope` and `solve` of the scalar function.
+
+    Each of the three maps an array to an array of its shape, in float32 or float64.
+    """
+
+    def forward_and_log_det(self, x):
+        """From x (B, D) to s(x) (B, D) and sum_d log s'(x_d) (B,)."""
+        y = widen(x)
+        return self.value(y).astype(x.dtype), self.log_slope(y).sum(-1)
+
+    def inverse_and_log_det(self, z):
+        """From z (B, D) to x = s^-1(z) (B, D) and -sum_d log s'(x_d) (B,).
+
+        Not finite where z is outside the range of s.
+        """
+        y = self.solve(widen(z))
+        return y.astype(z.dtype), -self.log_slope(y).sum(-1)
+
+
+@struct.dataclass
+class SmoothLeakyReLU(Elementwise):
+    """s(y) = a y + (1 - a) log(1 + e^y), s'(y) = a + (1 - a) sigmoid(y).
+
+    Raises ValueError unless 0 < alpha <= 1.
+    """
+
+    alpha: float = struct.field(default=0.01, pytree_node=False)
+    onto: ClassVar[bool] = True
+
+    def __post_init__(self):
+        if not 0 < self.alpha <= 1:
+            raise ValueError(
+                f'smooth_leaky_relu needs 0 < alpha <= 1, got {self.alpha}: '
+                'choose alpha in that interval.'
+            )
+
+    def value(self, y):
+        return self.alpha * y + (1 - self.alpha) * nn.softplus(y)
+
+    def slope(self, y):
+        return self.alpha + (1 - self.alpha) * nn.sigmoid(y)
+
+    def log_slope(self, y):
+        return jnp.log(self.slope(y))
+
+    def solve(self, v):
+        # softplus lies between max(y, 0) and max(y, 0) + log 2, so s lies between two leaky ReLUs,
+        # each inverted here.
+        def leaky_inverse(u):
+            return jnp.where(u > 0, u, u / self.alpha)
+
+        low = leaky_inverse(v - (1 - self.alpha) * jnp.log(2.0).astype(v.dtype))
+        return solve_increasing(lambda y: (self.value(y), self.slope(y)), v, low, leaky_inverse(v))
+
+
+@struct.dataclass
+class LeakyTanh(Elementwise):
+    """s(y) = tanh(al y) + be y, s'(y) = al sech^2(al y) + be; al is `alpha`, be is `beta`.
+
+    Raises ValueError unless alpha >= 0 and beta > 0.
+    """
+
+    alpha: float = struct.field(default=1.0, pytree_node=False)
+    beta: float = struct.field(default=0.1, pytree_node=False)
+    onto: ClassVar[bool] = True
+
+    def __post_init__(self):
+        if self.alpha < 0 or self.beta <= 0:
+            raise ValueError(
+                f'leaky_tanh needs alpha >= 0 and beta > 0, got alpha {self.alpha} and '
+                f'beta {self.beta}: choose both in those intervals.'
+            )
+
+    def value(self, y):
+        return jnp.tanh(self.alpha * y) + self.beta * y
+
+    def slope(self, y):
+        # sech^2(u) = 4 sigmoid(2u) sigmoid(-2u) has no cancellation, unlike 1 - tanh^2(u).
+        u = 2 * self.alpha * y
+        return 4 * self.alpha * nn.sigmoid(u) * nn.sigmoid(-u) + self.beta
+
+    def log_slope(self, y):
+        return jnp.log(self.slope(y))
+
+    def solve(self, v):
+        low, high = (v - 1) / self.beta, (v + 1) / self.beta  # because |tanh| <= 1
+        return solve_increasing(lambda y: (self.value(y), self.slope(y)), v, low, high)
+
+
+@struct.dataclass
+class ELU(Elementwise):
+    """s(y) = y for y > 0, else a (e^y - 1), with range (-a, inf).
+
+    Raises ValueError unless alpha > 0.
+    """
+
+    alpha: float = struct.field(default=0.01, pytree_node=False)
+    onto: ClassVar[bool] = False
+
+    def __post_init__(self):
+        if not self.alpha > 0:
+            raise ValueError(f'elu needs alpha > 0, got {self.alpha}: choose a positive alpha.')
+
+    # The branch that is not taken gets a harmless argument, for `where` does not stop its NaN in
+    # the gradient.
+
+    def value(self, y):
+        return jnp.where(y > 0, y, self.alpha * jnp.expm1(jnp.where(y > 0, 0, y)))
+
+    def log_slope(self, y):
+        log_alpha = jnp.log(jnp.asarray(self.alpha, y.dtype))
+        return jnp.where(y > 0, jnp.zeros_like(y), log_alpha + y)
+
+    def solve(self, v):
+        return jnp.where(v > 0, v, jnp.log1p(jnp.where(v > 0, 0, v) / self.alpha))
+
+
+@struct.dataclass
+class Softplus(Elementwise):
+    """s(y) = log(1 + e^y), s'(y) = sigmoid(y); the range is (0, inf)."""
+
+    onto: ClassVar[bool] = False
+
+    def value(self, y):
+        return nn.softplus(y)
+
+    def log_slope(self, y):
+        return -nn.softplus(-y)
+
+    def solve(self, v):
+        return v + jnp.log(-jnp.expm1(-v))
+
+
+ACTIVATIONS = {
+    'smooth_leaky_relu': SmoothLeakyReLU,
+    'leaky_tanh': LeakyTanh,
+    'elu': ELU,
+    'softplus': Softplus,
+}
+
+
+def activation(name, alpha=None):
+    """The activation called `name`, with its own default alpha where `alpha` is None.
+
+    Raises ValueError for an unknown name, a bad alpha, or an alpha for `softplus`, which has none.
+    """
+    if name not in ACTIVATIONS:
+        raise ValueError(f'Unknown nonlinearity {name!r}: choose one of {", ".join(ACTIVATIONS)}.')
+    if alpha is None:
+        return ACTIVATIONS[name]()
+    if name == 'softplus':
+        raise ValueError(f'softplus has no alpha, got {alpha}: leave alpha at None.')
+    return ACTIVATIONS[name](alpha=alpha)

@@ -1,0 +1,65 @@
+"""The contract that every invertible map keeps, and the composition of such maps."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import flax.linen as nn
+import jax.numpy as jnp
+
+
+class Bijector(Protocol):
+    """An invertible map between data x and latent z, both (B, D), one example a row.
+
+    Maps without trained parameters are frozen pytree dataclasses, maps with them Linen modules;
+    both have these two methods. The log-determinant is always the true one: log|det dz/dx| forward,
+    log|det dx/dz| back, per example, (B,), float32 or the wider float type of the input. The dtype
+    of x is kept.
+    """
+
+    def forward_and_log_det(self, x):
+        """From data x (B, D) to latent z (B, D) and log|det dz/dx| (B,)."""
+
+    def inverse_and_log_det(self, z):
+        """From latent z (B, D) to data x (B, D) and log|det dx/dz| (B,)."""
+
+
+def wide_dtype(x):
+    """The float type of log-densities of x: float32, or float64 where x has it."""
+    return jnp.promote_types(x.dtype, jnp.float32)
+
+
+def widen(x):
+    """`x` in the float type of its log-densities."""
+    return x.astype(wide_dtype(x))
+
+
+def zero_log_det(x):
+    """The log-determinant (B,) of a map of x (B, D) that keeps volume."""
+    return jnp.zeros(x.shape[:1], wide_dtype(x))
+
+
+class Chain(nn.Module):
+    """z = f_n(... f_2(f_1(x))), the first of `layers` nearest the data; log-determinants add.
+
+    Attributes:
+        layers: bijectors of either kind; Linen modules among them become `layers_0`, `layers_1`,
+            ... by position.
+    """
+
+    layers: Sequence[Any]
+
+    def forward_and_log_det(self, x):
+        """From x (B, D) to z (B, D) and log|det dz/dx| (B,)."""
+        log_det = zero_log_det(x)
+        for layer in self.layers:
+            x, term = layer.forward_and_log_det(x)
+            log_det += term
+        return x, log_det
+
+    def inverse_and_log_det(self, z):
+        """From z (B, D) to x (B, D) and log|det dx/dz| (B,)."""
+        log_det = zero_log_det(z)
+        for layer in reversed(self.layers):
+            z, term = layer.inverse_and_log_det(z)
+            log_det += term
+        return z, log_det

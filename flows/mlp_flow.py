@@ -1,0 +1,97 @@
+"""An invertible multilayer perceptron with square layers, trained by the relative gradient.
+
+Gresele, Fissore, Javaloy, Schoelkopf, Hyvarinen, 'Relative gradient optimization of the Jacobian
+term in unsupervised deep learning', 2020, arXiv:2006.15090.
+
+    z_0 = x,    y_l = z_{l-1} W_l + b_l,    z_l = s(y_l) for l < L,    z_L = y_L
+    log p(x) = log p(z_L) + sum_{l<L} sum_d log s'(y_{l,d}) + sum_l log|det W_l|
+"""
+
+from flows.activations import ACTIVATIONS, activation
+from flows.bijector import zero_log_det
+from flows.flow import Flow
+from flows.priors import prior
+from flows.relative_affine import RelativeAffine
+
+
+class MLPFlow(Flow):
+    """L square affine layers with an activation after each but the last.
+
+    Attributes:
+        num_layers: L >= 1; one layer is a linear model.
+        nonlinearity: s, a name in `flows.ACTIVATIONS`.
+        alpha: slope parameter of s; None takes the activation's own default.
+        bias: whether the layers have b.
+        gradient: backward rule of the layers, see `RelativeAffine`.
+
+    Raises ValueError for an unknown name, a bad alpha or num_layers < 1.
+    """
+
+    num_layers: int = 2
+    nonlinearity: str = 'smooth_leaky_relu'
+    alpha: float | None = None
+    bias: bool = True
+    gradient: str = 'relative'
+
+    def __post_init__(self):
+        if self.num_layers < 1:
+            raise ValueError(
+                f'num_layers must be at least 1, got {self.num_layers}: ask for one layer or more.'
+            )
+        activation(self.nonlinearity, self.alpha)
+        super().__post_init__()
+
+    def setup(self):
+        self.affine = [RelativeAffine(self.bias, self.gradient) for _ in range(self.num_layers)]
+        self.s = activation(self.nonlinearity, self.alpha)
+
+    @property
+    def is_onto(self):
+        """Whether every latent has an inverse."""
+        return self.num_layers == 1 or ACTIVATIONS[self.nonlinearity].onto
+
+    @property
+    def num_features(self):
+        """The width D of an initialised model."""
+        return self.affine[0].num_features
+
+    def _forward(self, z):
+        # The two sums stay apart, so that a value made from the first alone does not need the
+        # second.
+        log_s, log_det_W = zero_log_det(z), zero_log_det(z)
+        for layer in self.affine[:-1]:
+            y, term = layer.forward_and_log_det(z)
+            log_det_W += term
+            z, term = self.s.forward_and_log_det(y)
+            log_s += term
+        z, term = self.affine[-1].forward_and_log_det(z)
+        return z, log_s, log_det_W + term
+
+    def forward_and_log_det(self, x):
+        """From x (B, D) to z_L (B, D) and log|det dz_L/dx| (B,)."""
+        z, log_s, log_det_W = self._forward(x)
+        return z, log_s + log_det_W
+
+    def inverse_and_log_det(self, z):
+        """From z_L (B, D) to x (B, D) and log|det dx/dz_L| (B,).
+
+        Not finite where z_L is outside the range of the flow.
+        """
+        z, log_det = self.affine[-1].inverse_and_log_det(z)
+        for layer in reversed(self.affine[:-1]):
+            y, term = self.s.inverse_and_log_det(z)
+            log_det += term
+            z, term = layer.inverse_and_log_det(y)
+            log_det += term
+        return z, log_det
+
+    def objective(self, x, keys, step):
+        """{'loss', 'nll_without_log_det_W'}, (B,), in nats, for x (B, D).
+
+        The second is -(log p(z_L) + sum log s'), the part of the loss -log p(x) that costs O(B D^2)
+        to know.
+        """
+        del keys, step
+        z, log_s, log_det_W = self._forward(x)
+        nll = -(prior(self.prior).log_prob(z) + log_s)
+        return {'loss': nll - log_det_W, 'nll_without_log_det_W': nll}

@@ -1,0 +1,29 @@
+"""Test environment: eight forced host devices, strict rank promotion, quiet TensorFlow."""
+
+import os
+
+# Collectives of eight host devices need a thread pool of at least twice that size, or they deadlock.
+os.environ.setdefault('NPROC', '32')
+os.environ['XLA_FLAGS'] = ' '.join(
+    [
+        os.environ.get('XLA_FLAGS', ''),
+        '--xla_force_host_platform_device_count=8',
+        '--xla_cpu_collective_call_terminate_timeout_seconds=60',
+    ]
+)
+os.environ.setdefault('JAX_PLATFORMS', 'cpu')
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '0')
+os.environ.setdefault('MPLBACKEND', 'Agg')
+
+import jax
+import pytest
+
+jax.config.update('jax_numpy_rank_promotion', 'raise')
+
+
+@pytest.fixture
+def x64():
+    """Run a test in float64, for identities that hold to rounding."""
+    with jax.enable_x64(True):
+        yield

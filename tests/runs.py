@@ -1,0 +1,56 @@
+"""Small runs for tests of the trainer."""
+
+import jax
+import ml_collections
+import numpy as np
+
+from configs import default
+from train import data as datasets
+from train import devices as on
+from train import experiment as experiments
+
+
+def config(**fields):
+    """A run on a toy density that takes about a second an epoch on one device."""
+    base = default.get_config()
+    base.update(
+        dataset='toy',
+        toy_size=512,
+        preprocessing='none',
+        batch_size=64,
+        epochs=2,
+        lr=1e-2,
+        num_layers=2,
+        alpha=0.3,
+        num_devices=1,
+        eval_batch_size=256,
+        generation=False,
+        tensorboard=False,
+        steps_per_call=3,
+    )
+    base.update(fields)
+    return ml_collections.FrozenConfigDict(base)
+
+
+def train(config, steps, num_devices):
+    """Train `steps` steps outside the loop; returns (host state, metrics of each call)."""
+    config = ml_collections.ConfigDict(config)
+    config.num_devices = num_devices
+    config = ml_collections.FrozenConfigDict(config)
+    experiment = experiments.create(config)
+    source = datasets.load(config).source('train')
+    state = on.replicate(experiments.fresh_state(experiment, source), experiment.devices)
+    call, done, seen = experiment.train_call(), 0, []
+    while done < steps:
+        for batch, indices, _ in experiment.chunks(source, done):
+            state, (metrics, _) = call(state, batch, indices)
+            seen.append(on.unreplicate(metrics))
+            done += len(batch)
+            if done >= steps:
+                break
+    return on.unreplicate(state), seen
+
+
+def assert_same_bits(left, right):
+    """Every leaf of two pytrees is equal to the bit."""
+    jax.tree.map(np.testing.assert_array_equal, left, right)

@@ -1,0 +1,144 @@
+"""Checkpoints: what is kept, what is read back, what happens to damaged ones."""
+
+import math
+import pathlib
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from train.checkpoint import Checkpoints
+from train.errors import UserError
+from train.state import TrainState
+
+
+def state_at(step):
+    """A small state whose arrays name the step."""
+    generator = np.random.default_rng(step)
+    return TrainState(
+        step=np.int32(step),
+        seed=np.uint32(3),
+        bad_step=np.int32(-1),
+        params={'W': generator.normal(size=(40, 40)).astype(np.float32)},
+        model_state={},
+        opt_state=(np.int32(step), {'W': np.ones((40, 40), np.float32)}),
+        preprocessing={'mean': np.zeros(3, np.float32)},
+    )
+
+
+def save_all(folder, losses):
+    """One checkpoint for each loss, at steps 1, 2, ..."""
+    with Checkpoints(folder) as saved:
+        for step, loss in enumerate(losses, start=1):
+            saved.save(step, state_at(step), {'step': step}, loss)
+        saved.wait()
+        return saved.steps(), saved.best_step()
+
+
+@pytest.mark.parametrize(
+    ('losses', 'kept', 'best'),
+    [
+        ([3.0, 2.0, 4.0, 5.0], [2, 3, 4], 2),
+        ([3.0, 2.0, 1.0], [2, 3], 3),
+        ([1.0, 2.0, 3.0, 4.0], [1, 3, 4], 1),
+        ([2.0, math.nan, 3.0, math.nan], [1, 3, 4], 1),  # NaN is never the best
+        ([2.0, math.inf, math.inf, math.inf], [1, 3, 4], 1),  # no validation there
+        ([math.inf, math.inf, math.inf], [2, 3], 3),  # no validation at all: the latest
+    ],
+)
+def test_keeps_the_two_latest_and_the_best(tmp_path, losses, kept, best):
+    steps, best_step = save_all(tmp_path, losses)
+    assert (steps, best_step) == (kept, best)
+
+
+def test_restores_the_same_bits_in_the_same_structure(tmp_path):
+    save_all(tmp_path, [1.0])
+    with Checkpoints(tmp_path) as saved:
+        state, record = saved.restore_latest(state_at(9))
+    assert record['step'] == 1
+    assert isinstance(state, TrainState)
+    np.testing.assert_array_equal(state.params['W'], state_at(1).params['W'])
+    assert isinstance(state.opt_state, tuple)
+
+
+def test_nothing_to_restore_in_an_empty_folder(tmp_path):
+    with Checkpoints(tmp_path) as saved:
+        assert saved.restore_latest(state_at(0)) is None
+
+
+def largest_file(folder):
+    return max(
+        (p for p in pathlib.Path(folder).rglob('*') if p.is_file()), key=lambda p: p.stat().st_size
+    )
+
+
+def truncate(folder):
+    path = largest_file(folder)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def remove_file(folder):
+    largest_file(folder).unlink()
+
+
+def empty(folder):
+    for path in sorted(pathlib.Path(folder).rglob('*'), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+
+
+def flip_byte(folder):
+    path = largest_file(folder)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0x10
+    path.write_bytes(bytes(content))
+
+
+@pytest.mark.parametrize('damage', [truncate, remove_file, empty, flip_byte])
+def test_damaged_newest_checkpoint_is_set_aside_and_the_one_before_is_used(tmp_path, damage):
+    save_all(tmp_path, [3.0, 2.0])
+    damage(tmp_path / 'checkpoints' / '2')
+    with Checkpoints(tmp_path) as saved:
+        state, record = saved.restore_latest(state_at(0))
+        assert record['step'] == 1
+        np.testing.assert_array_equal(state.params['W'], state_at(1).params['W'])
+        assert (tmp_path / 'checkpoints' / 'bad-2').exists()
+        # The step that was lost can be written again.
+        saved.save(2, state_at(2), {'step': 2}, 2.0)
+        saved.wait()
+        assert saved.steps() == [1, 2]
+        assert saved.restore_latest(state_at(0))[1]['step'] == 2
+
+
+def test_empty_folder_that_looks_like_a_step_is_set_aside(tmp_path):
+    save_all(tmp_path, [3.0])
+    (tmp_path / 'checkpoints' / '7').mkdir()
+    with Checkpoints(tmp_path) as saved:
+        assert saved.restore_latest(state_at(0))[1]['step'] == 1
+    assert (tmp_path / 'checkpoints' / 'bad-7').exists()
+
+
+def test_says_so_when_no_checkpoint_can_be_read_and_leaves_them(tmp_path):
+    save_all(tmp_path, [3.0, 2.0])
+    for step in '12':
+        truncate(tmp_path / 'checkpoints' / step)
+    with Checkpoints(tmp_path) as saved, pytest.raises(UserError, match='none of the checkpoints'):
+        saved.restore_latest(state_at(0))
+    assert (tmp_path / 'checkpoints' / '2').exists()
+
+
+def test_saving_a_step_twice_is_an_error(tmp_path):
+    with Checkpoints(tmp_path) as saved:
+        saved.save(5, state_at(5), {}, 1.0)
+        saved.wait()
+        with pytest.raises(Exception, match='5'):
+            saved.save(5, state_at(5), {}, 1.0)
+        with pytest.raises(RuntimeError, match='was not written'):
+            saved.save(4, state_at(4), {}, 1.0)
+
+
+def test_template_of_device_arrays_restores_numpy(tmp_path):
+    save_all(tmp_path, [1.0])
+    template = state_at(0).replace(params={'W': jnp.zeros((40, 40))})
+    with Checkpoints(tmp_path) as saved:
+        state, _ = saved.restore(1, template)
+    assert type(state.params['W']) is np.ndarray

@@ -1,0 +1,8 @@
+"""The trainer: commands, loop, step, data."""
+
+
+def load(workdir):
+    """`model, variables, preprocessing` of a trained run, see `train.load.load`."""
+    from train.loading import load as load_run
+
+    return load_run(workdir)

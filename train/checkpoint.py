@@ -1,0 +1,171 @@
+"""Checkpoints: the two latest and the best, each complete, checked when read.
+
+One step holds `state` (arrays, without device axis) and `record` (JSON: stopping, position, config, data, checksum).
+"""
+
+import contextlib
+import math
+import zlib
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+from absl import logging
+from etils import epath
+from flax import serialization
+from orbax.checkpoint import checkpoint_managers
+
+from train.errors import UserError
+
+
+def _loss_or_inf(metrics):
+    value = metrics['loss']
+    return value if math.isfinite(value) else math.inf
+
+
+def checksum(tree):
+    """A 32-bit checksum over the bytes of all leaves, in the tree's order."""
+    value = 0
+    for leaf in jax.tree.leaves(tree):
+        value = zlib.crc32(np.ascontiguousarray(leaf).view(np.uint8).data, value)
+    return value
+
+
+class Checkpoints:
+    """The checkpoints of a workdir; a context manager, since leaving it waits for the last save."""
+
+    def __init__(self, workdir):
+        self._folder = epath.Path(workdir) / 'checkpoints'
+        self._manager = self._open()
+
+    def _open(self):
+        latest = checkpoint_managers.LatestN(2)
+        best = checkpoint_managers.BestN(get_metric_fn=_loss_or_inf, reverse=True, n=1)
+        options = ocp.CheckpointManagerOptions(
+            preservation_policy=checkpoint_managers.AnyPreservationPolicy([latest, best]),
+            best_fn=_loss_or_inf,
+            best_mode='min',
+            cleanup_tmp_directories=True,
+        )
+        return ocp.CheckpointManager(self._folder, options=options)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._manager.close()
+
+    def save(self, step, state, record, loss):
+        """Write one checkpoint; `state` a pytree of numpy arrays, `loss` inf where there was no validation."""
+        tree = serialization.to_state_dict(state)
+        saved = self._manager.save(
+            step,
+            args=ocp.args.Composite(
+                state=ocp.args.StandardSave(tree),
+                record=ocp.args.JsonSave({**record, 'checksum': checksum(tree)}),
+            ),
+            metrics={'loss': float(loss)},
+        )
+        if not saved:
+            raise RuntimeError(
+                f'the checkpoint of step {step} was not written to {self._folder}; '
+                f'steps there: {self.steps()}.'
+            )
+
+    def wait(self):
+        """Return when the last save is on disk."""
+        self._manager.wait_until_finished()
+
+    def steps(self):
+        """Steps on disk, oldest first."""
+        return sorted(self._manager.all_steps())
+
+    def best_step(self):
+        """The step with the lowest finite loss, or the latest where no validation was made."""
+        step = self._manager.best_step()
+        return self._manager.latest_step() if step is None else step
+
+    def restore(self, step, template):
+        """(state, record) of one step; the state has the structure, shapes and dtypes of `template`.
+
+        Raises whatever reading raises, and a ValueError where the checksum does not match.
+        """
+        target = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), template)
+        restored = self._manager.restore(
+            step,
+            args=ocp.args.Composite(
+                state=ocp.args.StandardRestore(serialization.to_state_dict(target)),
+                record=ocp.args.JsonRestore(),
+            ),
+        )
+        found = checksum(restored.state)
+        if found != restored.record['checksum']:
+            raise ValueError(
+                f'the checksum of step {step} must be {restored.record["checksum"]}, found {found}.'
+            )
+        return serialization.from_state_dict(target, restored.state), restored.record
+
+    def record(self, step):
+        """Only the JSON record of one step."""
+        return self._manager.restore(
+            step, args=ocp.args.Composite(record=ocp.args.JsonRestore())
+        ).record
+
+    def restore_latest(self, template):
+        """(state, record) of the newest readable step, or None where there is no step.
+
+        An unreadable step is moved to `bad-<step>` and the one before is tried; when none is left that can be read, a
+        UserError says so.
+        """
+        tried = []
+        for step in reversed(self.steps()):
+            try:
+                restored = self.restore(step, template)
+            except Exception as error:  # whatever the storage layers raise for a damaged file
+                logging.warning(
+                    'Checkpoint of step %d cannot be read (%s).', step, _first_line(error)
+                )
+                tried.append(step)
+                continue
+            if tried:
+                self._set_aside(tried)
+                logging.warning('Going on from the checkpoint of step %d.', step)
+            return restored
+        if tried:
+            raise UserError(
+                f'none of the checkpoints {tried} in {self._folder} can be read; '
+                'restore that folder from a copy, or give another --workdir to start anew.'
+            )
+        return None
+
+    def _set_aside(self, steps):
+        self._manager.close()
+        for step in steps:
+            self._folder.joinpath(str(step)).rename(_free_name(self._folder, f'bad-{step}'))
+        self._manager = self._open()
+
+
+def _free_name(folder, name):
+    """`folder/name`, with a number behind it where that is taken."""
+    path, number = folder / name, 1
+    while path.exists():
+        number += 1
+        path = folder / f'{name}-{number}'
+    return path
+
+
+def _first_line(error):
+    return f'{type(error).__name__}: {error}'.splitlines()[0][:200]
+
+
+@contextlib.contextmanager
+def reading(workdir):
+    """The checkpoints of an existing workdir; a UserError where it holds none."""
+    if not (epath.Path(workdir) / 'checkpoints').exists():
+        raise UserError(f'--workdir must hold a training run, found no checkpoints in {workdir}.')
+    with Checkpoints(workdir) as checkpoints:
+        if not checkpoints.steps():
+            raise UserError(
+                f'--workdir must hold at least one checkpoint, found none in {workdir}.'
+            )
+        yield checkpoints

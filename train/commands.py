@@ -1,0 +1,66 @@
+"""What the commands share: the environment, flags that fail in one sentence, exit codes."""
+
+import re
+import sys
+
+from train import environment
+
+environment.prepare()
+
+from logging import INFO  # noqa: E402  (after the environment is set)
+
+from absl import app, flags, logging  # noqa: E402
+
+from train.errors import NonFiniteError, StoppedError, UserError  # noqa: E402
+
+
+def run(main):
+    """Run `main(argv)` as the command of this process and exit with its code.
+
+    What a user can mend is printed as one sentence on stderr: exit code 1, 2 for flags, 3 where numbers broke, 128 +
+    signal after a requested stop.
+    """
+    logging.set_verbosity(logging.INFO)
+    logging.use_absl_handler()
+    logging.get_absl_handler().addFilter(_worth_reading)
+    app.run(lambda argv: sys.exit(_guarded(main, argv)), flags_parser=_parse)
+
+
+def _worth_reading(record):
+    """Drop what libraries tell of each of their own steps; their warnings stay."""
+    return record.levelno > INFO or not re.search(r'site-packages/(orbax|jax)/', record.pathname)
+
+
+def _guarded(main, argv):
+    try:
+        main(argv)
+    except (UserError, NonFiniteError, StoppedError) as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+def _parse(argv):
+    """Parse flags; a config field or value that does not exist ends the process with one sentence."""
+    try:
+        rest = flags.FLAGS(argv)
+    except AttributeError as error:
+        _refuse(f'The config has no such field: {_last_line(error)}')
+    except (flags.Error, TypeError, ValueError, KeyError, OSError) as error:
+        _refuse(_last_line(error))
+    if len(rest) > 1:
+        _refuse(f'Flags look like --name=value; found {rest[1]!r}.')
+    return rest
+
+
+def _refuse(sentence):
+    print(sentence, file=sys.stderr)
+    sys.exit(2)
+
+
+def _last_line(error):
+    """The message without what a library has put before it, as one line."""
+    text = str(error.args[0] if error.args else error)
+    if 'Traceback' in text:
+        text = text.strip().splitlines()[-1]
+    return ' '.join(text.replace('\\n', ' ').replace('\\', '').replace("'", '').split())

@@ -1,0 +1,94 @@
+"""The end of a run: the chosen checkpoint, the test split, `result.json`, pictures."""
+
+import json
+
+import jax
+from absl import logging
+
+from train import devices as on
+from train import pictures, result, showing
+from train import workdir as workdirs
+from train.loading import restore_best
+from train.writers import NullWriter, save_png
+
+
+def finished(workdir, config):
+    """The result in a folder if the run there needs no more training for this config, else None."""
+    path = workdir / 'result.json'
+    if not path.exists():
+        return None
+    found = workdirs.read_json(path)
+    return found if found['stopped_early'] or found['epochs'] >= config.epochs else None
+
+
+def conclude(experiment, data, session, saved, workdir):
+    """Restore the best checkpoint, evaluate the test split once, write and print the result."""
+    state, record, step = restore_best(experiment, saved)
+    replicated = on.replicate(state, experiment.devices)
+    found = evaluate(experiment, data, replicated, 'test', workdir, step)
+    per_epoch = data.split_size('train') // experiment.config.batch_size
+    found |= {
+        'epochs': session.step // per_epoch,
+        'best_epoch': record['stopping']['best_epoch'],
+        'best_step': step,
+        'stopped_early': session.stopping.should_stop,
+        'validation_loss': record['stopping']['best'],
+        'validation_quantity': 'nll' if experiment.model.exact else 'negative_elbo',
+        'config': json.loads(experiment.config.to_json()),
+        **result.provenance(),
+    }
+    if jax.process_index() == 0:
+        workdirs.write_json(workdir / 'result.json', found)
+        _pictures(experiment, data, state, workdir)
+        logging.info('The result is in %s', workdir / 'result.json')
+    return found
+
+
+def evaluate(experiment, data, state, split, workdir, step):
+    """The likelihood of a split under a replicated state, as `result.json` has it.
+
+    Each look at the test split is counted in the workdir.
+    """
+    config, model = experiment.config, experiment.model
+    looks = _count_test_look(workdir, step) if split == 'test' else None
+    num_samples = 1 if model.exact else config.num_samples
+    values = experiment.evaluator.log_likelihood(state, data.source(split), split, num_samples)
+    units = on.unreplicate(state).preprocessing.units
+    found = {
+        'split': split,
+        'dataset': data.name,
+        'seed': config.seed,
+        'step': step,
+        'exact': model.exact,
+        **result.likelihood(values, units, data.num_features),
+    }
+    if model.exact:
+        found['noise_draws'] = 1
+    else:
+        found['num_samples'] = num_samples
+    if data.entropy is not None:
+        found['entropy'] = data.entropy
+        found['gap_to_entropy'] = -data.entropy - found['nats_data_space']
+    if looks is not None:
+        found['test_evaluations'] = looks
+    return found
+
+
+def _count_test_look(workdir, step):
+    """Append this look to `test_evaluations.jsonl`; how many there were, this one included."""
+    path = workdir / 'test_evaluations.jsonl'
+    lines = path.read_text().splitlines() if path.exists() else []
+    lines.append(json.dumps({'step': step, 'time': result.now()}))
+    if jax.process_index() == 0:
+        workdirs.write_text(path, ''.join(f'{line}\n' for line in lines))
+    return len(lines)
+
+
+def _pictures(experiment, data, state, workdir):
+    path = workdir / 'metrics.jsonl'
+    records = [json.loads(line) for line in path.read_text().splitlines()]
+    if records:
+        save_png(workdir / 'learning_curve.png', pictures.learning_curve(records))
+    if experiment.config.generation:
+        validation = data.source('validation')
+        showing.show(experiment, state, validation, workdir, NullWriter(), 0, 'final_samples')

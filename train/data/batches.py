@@ -1,0 +1,105 @@
+"""Which rows make which batch: pure functions of (seed, epoch, step), the same on every process.
+
+The order of an epoch is a permutation drawn from (seed, epoch); the position is the step. Global
+batch k of an epoch is rows order[k B : (k + 1) B]; its first B / devices rows go to device 0, and
+so on. The rows left over at the end of an epoch are dropped, other ones each time.
+"""
+
+import itertools
+
+import numpy as np
+
+from train.errors import UserError
+
+ORDER = 1  # purpose of the stream of random numbers, beside the seed and the epoch
+
+
+def order(n, seed, epoch):
+    """The permutation (n,) int32 of an epoch, from raw bits: the same on every machine."""
+    sequence = np.random.SeedSequence(seed, spawn_key=(ORDER, epoch))
+    return np.argsort(np.random.Philox(sequence).random_raw(n), kind='stable').astype(np.int32)
+
+
+def check_batch_size(batch_size, num_devices):
+    """Refuse a batch that does not divide among the devices."""
+    if batch_size < 1:
+        raise UserError(f'config.batch_size must be positive; found {batch_size}.')
+    if batch_size % num_devices:
+        below = batch_size // num_devices * num_devices
+        nearest = ' or '.join(str(size) for size in (below, below + num_devices) if size)
+        divisor = max(d for d in range(1, num_devices + 1) if batch_size % d == 0)
+        raise UserError(
+            f'batch_size {batch_size} does not divide among {num_devices} devices: '
+            f'use --config.batch_size={nearest}, or --config.num_devices={divisor}.'
+        )
+
+
+def steps_per_epoch(n, batch_size):
+    """Full batches in n rows; a split smaller than one batch is refused."""
+    if n < batch_size:
+        raise UserError(
+            f'the training split has {n} rows, fewer than one batch of {batch_size}: '
+            f'use --config.batch_size={n} or less.'
+        )
+    return n // batch_size
+
+
+def chunk_edges(num_steps, steps_per_call):
+    """Edges 0 = e_0 < ... < e_k = num_steps of an epoch's chunks.
+
+    No chunk is longer than `steps_per_call` and their lengths differ by one at most, so that a
+    compiled step meets at most two shapes.
+    """
+    if steps_per_call < 1:
+        raise UserError(f'config.steps_per_call must be positive; found {steps_per_call}.')
+    num_chunks = -(-num_steps // steps_per_call)
+    parts = np.array_split(np.arange(num_steps), num_chunks)
+    return [0, *np.cumsum([len(part) for part in parts]).tolist()]
+
+
+def local_share(rows, num_devices, process_index, process_count):
+    """The part of this process's devices: (..., B) -> (..., local devices, B / devices)."""
+    if num_devices % process_count:
+        raise UserError(f'{num_devices} devices do not divide among {process_count} processes.')
+    local = num_devices // process_count
+    shares = rows.reshape(*rows.shape[:-1], num_devices, -1)
+    return shares[..., process_index * local : (process_index + 1) * local, :]
+
+
+def chunks(
+    source, seed, start_step, batch_size, steps_per_call, num_devices, process_index, process_count
+):
+    """The batches from step `start_step` of the run to the end of its epoch, chunk by chunk.
+
+    Yields (rows (steps, local devices, B / devices, D) in the stored dtype, indices (steps, local
+    devices, B / devices) int32, first step). Chunks keep the same edges wherever the epoch is
+    entered.
+    """
+    check_batch_size(batch_size, num_devices)
+    per_epoch = steps_per_epoch(len(source), batch_size)
+    epoch, position = divmod(start_step, per_epoch)
+    permutation = order(len(source), seed, epoch)[: per_epoch * batch_size].reshape(
+        per_epoch, batch_size
+    )
+    edges = [
+        position,
+        *(edge for edge in chunk_edges(per_epoch, steps_per_call) if edge > position),
+    ]
+    for first, last in itertools.pairwise(edges):
+        indices = local_share(permutation[first:last], num_devices, process_index, process_count)
+        rows = source.gather(indices.reshape(-1))
+        yield rows.reshape(*indices.shape, -1), indices, epoch * per_epoch + first
+
+
+def evaluation_batches(n, batch_size, num_devices, process_index, process_count):
+    """Every row once, for this process: (indices, mask), (batches, local devices, B / devices).
+
+    The last batch is filled with row 0 and masked out, so all processes make the same number of
+    calls and the masks of all processes sum to n.
+    """
+    check_batch_size(batch_size, num_devices)
+    num_batches = -(-n // batch_size)
+    indices = np.arange(num_batches * batch_size, dtype=np.int32).reshape(num_batches, batch_size)
+    mask = indices < n
+    share = (num_devices, process_index, process_count)
+    return local_share(np.where(mask, indices, 0), *share), local_share(mask, *share)

@@ -1,0 +1,56 @@
+"""Fitted bijectors of the preprocessing: pytrees with the two methods of every bijector.
+
+`forward_and_log_det(t) -> (y, log_det)` and `inverse_and_log_det(y) -> (t, log_det)`; t, y: (B, D),
+log_det: (B,) nats.
+"""
+
+import math
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+
+
+@flax.struct.dataclass
+class Logit:
+    """y = log(s / (1 - s)) with s = alpha + (1 - 2 alpha) t, for t in (0, 1), elementwise.
+
+    Computed as log(alpha + (1 - 2 alpha) t) - log(alpha + (1 - 2 alpha) (1 - t)): near t = 1 the
+    usual 1 - s would lose the digits of a small alpha. log|dy/dt| = log(1 - 2 alpha) - log s -
+    log(1 - s).
+    """
+
+    alpha: float = flax.struct.field(pytree_node=False)
+
+    def forward_and_log_det(self, t):
+        log_s = jnp.log(self.alpha + (1 - 2 * self.alpha) * t)
+        log_1_minus_s = jnp.log(self.alpha + (1 - 2 * self.alpha) * (1 - t))
+        log_dy_dt = math.log1p(-2 * self.alpha) - log_s - log_1_minus_s
+        return log_s - log_1_minus_s, log_dy_dt.sum(-1)
+
+    def inverse_and_log_det(self, y):
+        t = (jax.nn.sigmoid(y) - self.alpha) / (1 - 2 * self.alpha)
+        log_dt_dy = -jax.nn.softplus(y) - jax.nn.softplus(-y) - math.log1p(-2 * self.alpha)
+        return t, log_dt_dy.sum(-1)
+
+
+@flax.struct.dataclass
+class Standardise:
+    """y = (t - mean) / std, elementwise, with the moments of the training split."""
+
+    mean: jax.Array  # [D]
+    std: jax.Array  # [D]
+
+    def forward_and_log_det(self, t):
+        y = (t - self._row(self.mean, t)) / self._row(self.std, t)
+        return y, jnp.full(t.shape[:1], -self._log_volume(t))
+
+    def inverse_and_log_det(self, y):
+        t = y * self._row(self.std, y) + self._row(self.mean, y)
+        return t, jnp.full(y.shape[:1], self._log_volume(y))
+
+    def _row(self, array, like):
+        return jnp.asarray(array, like.dtype)[None, :]
+
+    def _log_volume(self, like):
+        return jnp.log(jnp.asarray(self.std, like.dtype)).sum()

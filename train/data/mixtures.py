@@ -1,0 +1,36 @@
+"""Mixtures of isotropic Gaussians in the plane: samples, exact log-density."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """p(x) = sum_k weights_k N(x; centres_k, stds_k^2 I) with centres (K, 2)."""
+
+    centres: np.ndarray
+    stds: np.ndarray
+    weights: np.ndarray
+
+    @classmethod
+    def of(cls, centres, stds, weights=None):
+        """A mixture from lists; `stds` may be one for all, and weights are equal unless given."""
+        centres = np.asarray(centres, float)
+        k = len(centres)
+        weights = np.full(k, 1 / k) if weights is None else np.asarray(weights, float)
+        return cls(centres, np.broadcast_to(np.asarray(stds, float), (k,)), weights)
+
+    def sample(self, rng, n):
+        """n points (n, 2)."""
+        k = rng.choice(len(self.weights), size=n, p=self.weights)
+        return self.centres[k] + self.stds[k, None] * rng.standard_normal((n, 2))
+
+    def log_density(self, x):
+        """x (n, 2) -> (n,) nats."""
+        squares = ((x[:, None, :] - self.centres[None]) ** 2).sum(-1)  # (n, K)
+        variances = self.stds[None] ** 2
+        terms = (
+            np.log(self.weights)[None] - np.log(2 * np.pi * variances) - squares / (2 * variances)
+        )
+        return np.logaddexp.reduce(terms, axis=1)

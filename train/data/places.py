@@ -1,0 +1,69 @@
+"""Where datasets and caches lie on this machine."""
+
+import os
+import pathlib
+
+from etils import epath
+
+from train.errors import UserError
+
+APPLICATION = 'likelihood_zoo'
+
+
+def user_cache():
+    """This user's cache directory of the project."""
+    base = os.environ.get('XDG_CACHE_HOME') or '~/.cache'
+    return pathlib.Path(base).expanduser() / APPLICATION
+
+
+def data_roots(config):
+    """The TFDS data directories to look in, in order, without repeats."""
+    named = [config.data_dir, os.environ.get('TFDS_DATA_DIR')]
+    roots = [epath.Path(root).expanduser() for root in named if root]
+    roots += [epath.Path('~/tensorflow_datasets').expanduser(), epath.Path(_fallback_root())]
+    return list(dict.fromkeys(roots))
+
+
+def target_root(config):
+    """Where to prepare into: the first data root, or the user's cache if that is read-only."""
+    first = data_roots(config)[0]
+    return pathlib.Path(first) if is_writable(first) else _fallback_root()
+
+
+def cache_directories(config, root=None):
+    """The directories a cache may lie in, the one to write to first.
+
+    `root` is the data root of the prepared dataset; None while it is not known, and then beside
+    every data root.
+    """
+    if config.cache_dir:
+        if is_remote(config.cache_dir):
+            raise UserError(
+                'cache_dir must be a local directory, to be memory-mapped; '
+                f'found {config.cache_dir!r}.'
+            )
+        return [pathlib.Path(config.cache_dir).expanduser().absolute()]
+    beside = [root] if root is not None else data_roots(config)
+    directories = [pathlib.Path(place) / APPLICATION for place in beside if not is_remote(place)]
+    own = user_cache() / 'arrays'
+    if root is not None and not (directories and is_writable(directories[0])):
+        return [own, *directories]
+    return [*directories, own]
+
+
+def is_remote(path):
+    """Whether a path names a bucket rather than a local directory."""
+    return '://' in os.fspath(path)
+
+
+def is_writable(path):
+    """Whether files can be made in a local directory, which need not exist yet."""
+    if is_remote(path):
+        return False
+    path = pathlib.Path(path).absolute()
+    existing = next(parent for parent in (path, *path.parents) if parent.exists())
+    return existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)
+
+
+def _fallback_root():
+    return user_cache() / 'tensorflow_datasets'

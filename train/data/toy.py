@@ -1,0 +1,51 @@
+"""Toy densities as a dataset: `config.toy_size` points in every split, drawn from `config.seed`."""
+
+import functools
+
+import numpy as np
+
+from train.data.base import SPLITS, Data, Description
+from train.data.sources import ArraySource
+from train.data.toy_densities import TOYS
+from train.errors import UserError
+
+POINTS = 2  # purpose of the stream of random numbers, beside the seed and the split
+
+
+def describe(config):
+    """The description of the toy dataset of `config.toy_size` points a split."""
+    if config.toy_size < 1:
+        raise UserError(f'config.toy_size must be positive; found {config.toy_size}.')
+    return Description(
+        name='toy',
+        shape=(2,),
+        levels=None,
+        split_sizes=(config.toy_size,) * len(SPLITS),
+        licence='none needed',
+        origin='generated from the seed',
+    )
+
+
+def load(config):
+    """The density `config.toy_name` as `Data`; each split has its own random numbers."""
+    name, size, seed = config.toy_name, config.toy_size, config.seed
+    if name not in TOYS:
+        raise UserError(
+            f'unknown toy density {name!r}; config.toy_name is one of: {", ".join(TOYS)}.'
+        )
+    toy = TOYS[name]
+
+    @functools.cache
+    def open_split(split):
+        stream = np.random.SeedSequence(seed, spawn_key=(POINTS, SPLITS.index(split)))
+        points = toy.sample(np.random.default_rng(stream), size)
+        return ArraySource(points.astype(np.float32))
+
+    return Data(
+        description=describe(config),
+        open_split=open_split,
+        fingerprint=f'toy-{name}-{size}-seed{seed}',
+        log_density=toy.log_density,
+        entropy=toy.entropy,
+        extent=toy.extent,
+    )

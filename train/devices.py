@@ -1,0 +1,87 @@
+"""Everything that knows of `jax.pmap`: placing values on devices and running functions on all of them."""
+
+import jax
+import jax.numpy as jnp
+from flax import jax_utils
+
+from train.errors import UserError
+
+AXIS = 'batch'
+
+
+def choose(num_devices):
+    """The local devices to use; 0 means all of them."""
+    devices = jax.local_devices()
+    if not 0 <= num_devices <= len(devices):
+        raise UserError(
+            f'config.num_devices must be between 0 (all) and {len(devices)}, the devices of this process; '
+            f'found {num_devices}.'
+        )
+    if num_devices and jax.process_count() > 1:
+        raise UserError(
+            f'config.num_devices works with one process only, found {jax.process_count()}; leave it at 0.'
+        )
+    return devices[: num_devices or None]
+
+
+def replicate(tree, devices):
+    """A copy of the pytree on every device, with a leading device axis."""
+    return jax_utils.replicate(tree, devices)
+
+
+def unreplicate(tree):
+    """The first device's copy, on the host as numpy arrays."""
+    return jax.device_get(jax.tree.map(lambda leaf: leaf.addressable_shards[0].data[0], tree))
+
+
+def train_call(step, devices):
+    """`call(state, batch, indices) -> (state, metrics)`: a chunk of micro-steps on every device in one program.
+
+    state: replicated, donated. batch: (steps, devices, B / devices, D); indices likewise without D.
+    metrics: sums and counts over the chunk, and `bad_step`; every leaf has a leading device axis.
+    """
+
+    def chunk(state, batch, indices):
+        state, metrics = jax.lax.scan(
+            lambda state, rows: step(state, *rows), state, (batch, indices)
+        )
+        metrics = jax.tree.map(lambda values: values.sum(axis=0), metrics)
+        return state, (metrics, state.bad_step)
+
+    return jax.pmap(
+        chunk, axis_name=AXIS, in_axes=(0, 1, 1), donate_argnums=0, devices=_explicit(devices)
+    )
+
+
+def per_example_call(function, devices):
+    """`call(state, *rows) -> {name: (devices, B)}`, the same values on every device and process.
+
+    function: (state, *rows) -> {name: (b,)}, run on each device's share of the rows, which have a leading device axis.
+    The values of all devices are gathered, so that every process reduces the same numbers.
+    """
+
+    def gathered(state, *rows):
+        values = function(state, *rows)
+        shape = rows[0].shape[:1]
+        for name, value in values.items():
+            if value.shape != shape:
+                raise ValueError(
+                    f'per-example values must have shape {shape}, found {value.shape} for `{name}`.'
+                )
+        return jax.lax.all_gather(values, AXIS, tiled=True)
+
+    return jax.pmap(gathered, axis_name=AXIS, devices=_explicit(devices))
+
+
+def all_processes_any(flag):
+    """True on every process if `flag` is true on any of them."""
+    if jax.process_count() == 1:
+        return bool(flag)
+    from jax.experimental import multihost_utils
+
+    return bool(jnp.any(multihost_utils.process_allgather(jnp.asarray(flag))))
+
+
+def _explicit(devices):
+    """pmap's `devices`: None where all local devices take part, which is what several processes need."""
+    return None if len(devices) == jax.local_device_count() else devices

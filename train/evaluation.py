@@ -1,0 +1,86 @@
+"""Likelihoods of a whole split: every example exactly once, one number per example."""
+
+import jax
+import numpy as np
+
+from flows.keys import fold_in
+from train import devices as on
+from train.data import batches
+from train.randomness import MODEL, example_keys
+from train.step import preprocess
+
+# The place of a split in the keys of its evaluation noise.
+SPLITS = {'train': 0, 'validation': 1, 'test': 2}
+
+
+class Evaluator:
+    """Evaluates splits with one compiled program for each quantity.
+
+    model: a model of the zoo; seed: of the evaluation noise; batch_size: rows per call over all devices.
+    """
+
+    def __init__(self, model, seed, batch_size, devices):
+        self._model = model
+        self._seed = seed
+        self._devices = devices
+        self._num_devices = jax.process_count() * len(devices)
+        self._batch_size = -(-batch_size // self._num_devices) * self._num_devices
+        self._calls = {}
+
+    def log_likelihood(self, state, source, split, num_samples):
+        """{'log_likelihood': (N,), 'log_det': (N,)} in nats: model space, and the preprocessing's log-determinant."""
+
+        def function(variables, x, keys):
+            return self._model.apply(variables, x, keys, num_samples, method='log_likelihood')
+
+        return self._evaluate(('log_likelihood', num_samples), function, state, source, split)
+
+    def validation(self, state, source, split, num_samples):
+        """The same with the quantity that stops training: the ELBO (over `num_samples` draws) unless it is exact."""
+        if self._model.exact:
+            return self.log_likelihood(state, source, split, num_samples)
+
+        def function(variables, x, keys):
+            def one(sample):
+                return self._model.apply(variables, x, fold_in(keys, sample), method='elbo')
+
+            return jax.lax.map(one, np.arange(num_samples)).mean(axis=0)
+
+        return self._evaluate(('elbo', num_samples), function, state, source, split)
+
+    def _evaluate(self, name, function, state, source, split):
+        """Per-example values over a split, in its order, the same on every process."""
+        if (name, split) not in self._calls:
+            self._calls[name, split] = self._compile(function, SPLITS[split])
+        call = self._calls[name, split]
+        parts = []
+        for indices, mask in zip(*self._batches(len(source)), strict=True):
+            raw = source.gather(indices.reshape(-1)).reshape(*indices.shape, -1)
+            part = on.unreplicate(call(state, raw, indices, mask))
+            parts.append({key: value[part['mask']] for key, value in part.items()})
+        values = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+        if not np.array_equal(values['index'], np.arange(len(source))):
+            raise AssertionError(
+                f'every one of the {len(source)} examples of {split} must be evaluated once, in order; '
+                f'found {len(values["index"])} values.'
+            )
+        return {key: values[key] for key in ('log_likelihood', 'log_det')}
+
+    def _batches(self, size):
+        return batches.evaluation_batches(
+            size,
+            self._batch_size,
+            self._num_devices,
+            jax.process_index(),
+            jax.process_count(),
+        )
+
+    def _compile(self, function, split):
+        def per_example(state, raw, indices, mask):
+            keys = example_keys(self._seed, 'eval_noise', split, indices)
+            x, log_det = preprocess(state.preprocessing, raw, keys, training=False)
+            with jax.default_matmul_precision('highest'):
+                values = function(state.variables, x, fold_in(keys, MODEL))
+            return {'log_likelihood': values, 'log_det': log_det, 'index': indices, 'mask': mask}
+
+        return on.per_example_call(per_example, self._devices)

@@ -1,0 +1,116 @@
+"""What a config stands for: the data, the model, the optimiser and the functions made from them."""
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from absl import logging
+
+from train import data as datasets
+from train import devices as on
+from train import models, optimizers
+from train.data import batches
+from train.data.preprocessing import Preprocessing
+from train.evaluation import Evaluator
+from train.randomness import example_keys
+from train.state import make_init
+from train.step import make_step, preprocess
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """The parts of a run that do not change while it trains; nothing is read from a dataset to make it."""
+
+    config: Any
+    description: datasets.Description
+    model: Any
+    optimizer: Any
+    devices: Any
+    evaluator: Evaluator
+
+    @property
+    def num_devices(self):
+        """Devices over all processes."""
+        return len(self.devices) * jax.process_count()
+
+    def init(self, seed, examples):
+        """A fresh TrainState, see `train.state.make_init`."""
+        return make_init(self.model, self.optimizer, ema=self.config.ema)(seed, examples)
+
+    def train_call(self):
+        """A chunk of training steps on all devices, see `train.devices.train_call`."""
+        step = make_step(
+            self.model,
+            self.optimizer,
+            ema=self.config.ema,
+            matmul_precision=self.config.matmul_precision,
+        )
+        return on.train_call(step, self.devices)
+
+    def chunks(self, source, start_step):
+        """This process's chunks from a step to the end of its epoch, see `train.data.batches.chunks`."""
+        return batches.chunks(
+            source,
+            self.config.seed,
+            start_step,
+            self.config.batch_size,
+            self.config.steps_per_call,
+            self.num_devices,
+            jax.process_index(),
+            jax.process_count(),
+        )
+
+    def template(self):
+        """The shapes and dtypes of a TrainState, without touching the data."""
+        seed = jax.ShapeDtypeStruct((), jnp.uint32)
+        examples = jax.ShapeDtypeStruct((2, self.description.num_features), jnp.float32)
+        state = jax.eval_shape(self.init, seed, examples)
+        return state.replace(
+            preprocessing=Preprocessing.template(self.config, self.description.shape)
+        )
+
+
+def create(config):
+    """The experiment of a config; raises UserError where the config or the devices do not fit together."""
+    description = datasets.describe(config)
+    devices = on.choose(config.num_devices)
+    batches.check_batch_size(config.batch_size, len(devices) * jax.process_count())
+    batches.steps_per_epoch(description.split_sizes[0], config.batch_size)
+    model = models.create(config, description)
+    warning = getattr(model, 'warning', None)
+    if warning:
+        logging.warning(warning)
+    return Experiment(
+        config=config,
+        description=description,
+        model=model,
+        optimizer=optimizers.create(config),
+        devices=devices,
+        evaluator=Evaluator(model, config.seed, config.eval_batch_size, devices),
+    )
+
+
+def fresh_state(experiment, source):
+    """The state before the first step, the same on every process: preprocessing and data-dependent layers are fitted.
+
+    source: the training split.
+    """
+    config = experiment.config
+    preprocessing = Preprocessing.fit(config, source)
+    rows = init_rows(config.seed, len(source), config.init_examples)
+
+    def init(preprocessing, raw, rows):
+        keys = example_keys(config.seed, 'init', 0, rows)
+        examples, _ = preprocess(preprocessing, raw, keys, training=True)
+        return experiment.init(config.seed, examples)
+
+    state = jax.jit(init)(preprocessing, source.gather(rows), rows)
+    return state.replace(preprocessing=preprocessing)
+
+
+def init_rows(seed, size, number):
+    """`number` rows of a split drawn without replacement by the seed, or all of them if there are fewer; sorted."""
+    generator = np.random.Generator(np.random.Philox(np.random.SeedSequence(seed, spawn_key=(0,))))
+    return np.sort(generator.permutation(size)[:number]).astype(np.int32)

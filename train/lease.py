@@ -1,0 +1,108 @@
+"""One run at a time in a workdir.
+
+The lease is a small file with host, process and heartbeat. It holds while its process lives, as far as that can be
+seen: on the same host the process table says, from another host a heartbeat that is too old frees it. On a local disk
+the kernel decides between two that start at once, by a lock that ends with its process.
+"""
+
+import fcntl
+import json
+import os
+import socket
+import threading
+import time
+
+import psutil
+from absl import logging
+
+from train.errors import UserError
+
+HEARTBEAT_SECONDS = 20
+STALE_SECONDS = 120
+
+
+class Lease:
+    """A context manager that holds `workdir/lease.json`; raises UserError where another run holds it."""
+
+    def __init__(self, workdir):
+        self._path = workdir / 'lease.json'
+        self._lock = None
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._beat, daemon=True)
+        process = psutil.Process()
+        self._owner = {
+            'host': socket.gethostname(),
+            'pid': process.pid,
+            'started': process.create_time(),
+        }
+
+    def __enter__(self):
+        free = self._take_lock()
+        holder = self._holder()
+        if not free or (holder is not None and _alive(holder)):
+            by = f'process {holder["pid"]} on {holder["host"]}' if holder else 'another process'
+            self._release_lock()
+            raise UserError(
+                f'{self._path.parent} is in use by {by}; wait for it, stop it, or give another --workdir.'
+            )
+        self._write()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._stop.set()
+        self._thread.join()
+        self._path.unlink(missing_ok=True)
+        self._release_lock()
+
+    def _take_lock(self):
+        """Take the kernel's lock on a local disk; False where another process has it."""
+        if '://' in os.fspath(self._path):
+            return True
+        try:
+            self._lock = open(self._path.parent / 'lease.lock', 'w')  # noqa: SIM115 held while running
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            raise _unwritable(self._path.parent, error) from error
+        return True
+
+    def _release_lock(self):
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def _holder(self):
+        try:
+            return json.loads(self._path.read_text())
+        except (FileNotFoundError, json.JSONDecodeError):
+            return None
+
+    def _write(self):
+        partial = self._path.parent / f'{self._path.name}.{os.getpid()}.tmp'
+        try:
+            partial.write_text(json.dumps({**self._owner, 'heartbeat': time.time()}))
+            partial.replace(self._path)
+        except OSError as error:
+            raise _unwritable(self._path.parent, error) from error
+
+    def _beat(self):
+        while not self._stop.wait(HEARTBEAT_SECONDS):
+            try:
+                self._write()
+            except UserError as error:
+                logging.warning('The heartbeat of the workdir could not be written: %s', error)
+
+
+def _unwritable(folder, error):
+    return UserError(f'--workdir must be writable; {error.strerror or error}: {folder}.')
+
+
+def _alive(holder):
+    if holder['host'] != socket.gethostname():
+        return time.time() - holder['heartbeat'] < STALE_SECONDS
+    try:
+        return abs(psutil.Process(holder['pid']).create_time() - holder['started']) < 1
+    except psutil.NoSuchProcess:
+        return False

@@ -1,0 +1,41 @@
+"""A trained model for a notebook, without its dataset."""
+
+import json
+
+import jax
+import ml_collections
+
+from train import experiment as experiments
+from train import workdir as workdirs
+from train.checkpoint import reading
+from train.errors import UserError
+
+
+def read_config(workdir):
+    """The config of a run's folder; a UserError where there is none."""
+    path = workdir / 'config.json'
+    if not path.exists():
+        raise UserError(f'--workdir must hold a training run, found no config.json in {workdir}.')
+    return ml_collections.ConfigDict(json.loads(path.read_text()))
+
+
+def restore_best(experiment, saved):
+    """(state, record, step) of the checkpoint that validation chose; state as numpy arrays."""
+    step = saved.best_step()
+    state, record = saved.restore(step, experiment.template())
+    return state, record, step
+
+
+def load(workdir):
+    """`model, variables, preprocessing` of the best checkpoint in a run's folder.
+
+    The dataset is not needed. Use as
+    `x, log_det = preprocessing.forward_and_log_det(preprocessing.encode(raw, keys, False))` and
+    `model.apply(variables, x, keys, num_samples, method='log_likelihood')`, nats in model space.
+    """
+    workdir = workdirs.resolve(workdir)
+    experiment = experiments.create(read_config(workdir))
+    with reading(workdir) as saved:
+        state, _, _ = restore_best(experiment, saved)
+    state = jax.device_put(state)
+    return experiment.model, state.variables, state.preprocessing

@@ -1,0 +1,159 @@
+"""A run from its config to its result: resume, train, validate, stop, restore the best, test."""
+
+import collections
+import dataclasses
+import json
+import time
+
+import jax
+from absl import logging
+from clu import parameter_overview
+
+from train import checkpoint, conclusion, showing, warm_start
+from train import data as datasets
+from train import devices as on
+from train import experiment as experiments
+from train import workdir as workdirs
+from train.data import batches
+from train.data.prefetch import prefetch
+from train.errors import NonFiniteError, StoppedError
+from train.interruption import Interruption
+from train.lease import Lease
+from train.profiling import Profile
+from train.progress import Progress
+from train.result import mean_and_error
+from train.session import Session, add, means
+from train.stopping import Stopping
+from train.writers import NullWriter, Writer
+
+
+def run(config, workdir):
+    """Train a config in a folder, or go on where the run there was left; returns what `result.json` holds.
+
+    Raises UserError for what the user can mend, NonFiniteError when the numbers break, StoppedError after a signal.
+    """
+    workdirs.check(workdir, config)
+    finished = conclusion.finished(workdir, config)
+    if finished:
+        logging.info('This run is finished; its result is in %s', workdir / 'result.json')
+        return finished
+    experiment = experiments.create(config)
+    workdirs.create(workdir, config)
+    with Lease(workdir), Interruption() as interruption, checkpoint.Checkpoints(workdir) as saved:
+        data = datasets.load(config)
+        session = _start(experiment, data, saved)
+        session = _Training(experiment, data, saved, workdir, interruption).run(session)
+        saved.wait()
+        return conclusion.conclude(experiment, data, session, saved, workdir)
+
+
+def _start(experiment, data, saved):
+    """The newest checkpoint's session, or a fresh one."""
+    restored = saved.restore_latest(experiment.template())
+    if restored is not None:
+        state, record = restored
+        logging.info('Going on from step %d.', record['step'])
+        return Session.from_record(on.replicate(state, experiment.devices), record)
+    state = experiments.fresh_state(experiment, data.source('train'))
+    state = warm_start.apply(state, experiment.config)
+    logging.info('\n%s', parameter_overview.get_parameter_overview(state.params))
+    stopping = Stopping(experiment.config.look_ahead)
+    return Session(on.replicate(state, experiment.devices), stopping)
+
+
+class _Training:
+    """What stays the same while epochs go by; `run` takes a session and returns the one at the end."""
+
+    def __init__(self, experiment, data, saved, workdir, interruption):
+        self._experiment = experiment
+        self._config = experiment.config
+        self._train = data.source('train')
+        self._validation = data.source('validation')
+        self._saved = saved
+        self._workdir = workdir
+        self._interruption = interruption
+        self._call = experiment.train_call()
+        self._per_epoch = batches.steps_per_epoch(len(self._train), self._config.batch_size)
+
+    def run(self, session):
+        """Epochs until the budget or the patience is used up."""
+        first = jax.process_index() == 0
+        total = self._config.epochs * self._per_epoch
+        writer = (
+            Writer(self._workdir, session.step, tensorboard=self._config.tensorboard)
+            if first
+            else NullWriter()
+        )
+        with writer, Progress(total, session.step, show=first) as progress:
+            while session.step < total and not session.stopping.should_stop:
+                start, start_step = time.monotonic(), session.step
+                session = self._epoch(session, progress)
+                if session.step % self._per_epoch:
+                    self._save(session, float('inf'))
+                    raise StoppedError(session.step, self._interruption.exit_code)
+                speed = (session.step - start_step) / (time.monotonic() - start)
+                session = self._close_epoch(session, writer, progress, speed)
+                if self._interruption.requested() and session.step < total:
+                    raise StoppedError(session.step, self._interruption.exit_code)
+        return session
+
+    def _epoch(self, session, progress):
+        """Train to the end of the epoch, or to the call after which the run is told to stop."""
+        pending = collections.deque()
+        state, step, sums = session.state, session.step, session.sums
+        profile = Profile(self._workdir / 'profile', self._config.profile_steps)
+        for batch, indices, _ in prefetch(self._experiment.chunks(self._train, step)):
+            with profile.step(step):
+                state, metrics = self._call(state, batch, indices)
+            step += len(batch)
+            pending.append((step, metrics))
+            # Waiting on the call before the last bounds the queue and leaves the device busy.
+            if len(pending) > 2:
+                sums = _collect(pending.popleft(), sums)
+            profile.advance(len(batch))
+            progress.advance(len(batch))
+            if self._interruption.requested():
+                break
+        profile.stop()
+        while pending:
+            sums = _collect(pending.popleft(), sums)
+        return dataclasses.replace(session, state=state, step=step, sums=sums)
+
+    def _close_epoch(self, session, writer, progress, speed):
+        """Validate, decide, write and save."""
+        config, epoch = self._config, session.step // self._per_epoch
+        values = {'epoch': epoch, **means(session.sums), 'steps_per_second': speed}
+        session, loss = dataclasses.replace(session, sums={}), float('inf')
+        if epoch % config.eval_every == 0 or epoch == config.epochs:
+            found = self._experiment.evaluator.validation(
+                session.state, self._validation, 'validation', config.eval_samples
+            )
+            mean, error = mean_and_error(found['log_likelihood'])
+            loss = -mean
+            session = dataclasses.replace(session, stopping=session.stopping.update(epoch, loss))
+            name = 'validation_nll' if self._experiment.model.exact else 'validation_negative_elbo'
+            values |= {name: loss, f'{name}_2se': error, 'best_epoch': session.stopping.best_epoch}
+        writer.scalars(session.step, values)
+        self._save(session, loss)
+        if epoch % config.log_every == 0:
+            progress.line(showing.epoch_line(values))
+        if config.generation and epoch % config.generation_every == 0:
+            showing.samples(self._experiment, session, self._validation, self._workdir, writer)
+        return session
+
+    def _save(self, session, loss):
+        if session.step in self._saved.steps():
+            return
+        state = on.unreplicate(session.state)
+        record = {**session.record(), 'config': json.loads(self._config.to_json())}
+        self._saved.save(session.step, state, record, loss)
+
+
+def _collect(call, sums):
+    """The sums with a finished call's metrics; raises NonFiniteError if its numbers broke."""
+    metrics, bad_step = on.unreplicate(call[1])
+    if bad_step >= 0:
+        raise NonFiniteError(
+            f'A term or the gradient was not finite at step {int(bad_step)}; the checkpoints hold the last good state.'
+        )
+    return add(sums, metrics)

@@ -1,0 +1,43 @@
+"""Train a config: `python -m train.main --config=configs/mnist.py [--config.FIELD=VALUE ...] [--workdir=FOLDER]`."""
+
+from train import commands  # first: it prepares the environment
+
+from absl import flags, logging  # isort: skip
+from ml_collections import config_flags  # isort: skip
+
+_CONFIG = config_flags.DEFINE_config_file(
+    'config', None, 'A file of configs/, with :variant behind it for a variant.', lock_config=True
+)
+_WORKDIR = flags.DEFINE_string(
+    'workdir',
+    None,
+    'Folder of the run; by default runs/<config>-<hash of what defines the result>.',
+)
+
+
+def main(argv):
+    """Train, or go on, or say that the run is finished; the last line is the test likelihood."""
+    del argv
+    import ml_collections
+
+    from train import loop, result, workdir
+    from train.errors import UserError
+
+    if not flags.FLAGS['config'].present:
+        raise UserError('--config must name a config file; try --config=configs/mnist.py.')
+    name = config_flags.get_config_filename(flags.FLAGS['config'])
+    try:
+        config = ml_collections.FrozenConfigDict(_CONFIG.value)
+    except OSError as error:
+        raise UserError(
+            f'--config must name a config file, found none at {name}; try --config=configs/mnist.py.'
+        ) from error
+    path = _WORKDIR.value or workdir.default_path(config, name)
+    folder = workdir.resolve(path)
+    logging.info('Workdir: %s', folder)
+    found = loop.run(config, folder)
+    print(result.line('test', found))
+
+
+if __name__ == '__main__':
+    commands.run(main)

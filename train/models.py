@@ -1,0 +1,28 @@
+"""The models that `config.model` names, built from plain fields."""
+
+from flows import MLPFlow
+from train.errors import UserError
+
+
+def _mlp_flow(config, description):
+    return MLPFlow(
+        num_layers=config.num_layers,
+        nonlinearity=config.nonlinearity,
+        alpha=config.alpha,
+        bias=config.bias,
+        prior=config.prior,
+        gradient=config.gradient,
+    )
+
+
+MODELS = {'mlp_flow': _mlp_flow}
+
+
+def create(config, description):
+    """The Linen module of a config; raises UserError for an unknown name or a field the model refuses."""
+    if config.model not in MODELS:
+        raise UserError(f'config.model must be one of {", ".join(MODELS)}; found {config.model}.')
+    try:
+        return MODELS[config.model](config, description)
+    except ValueError as error:
+        raise UserError(str(error)) from error

@@ -1,0 +1,76 @@
+"""The optimiser that a config describes: schedule, clipping, update rule, weight decay."""
+
+import optax
+
+from train.errors import UserError
+
+
+def _adam(rate, config):
+    return optax.adam(rate, b1=config.b1, b2=config.b2, eps=config.eps)
+
+
+def _adamw(rate, config):
+    return optax.adamw(
+        rate, b1=config.b1, b2=config.b2, eps=config.eps, weight_decay=config.weight_decay
+    )
+
+
+def _sgd(rate, config):
+    return optax.sgd(rate, momentum=config.b1 or None)
+
+
+OPTIMIZERS = {'adam': _adam, 'adamw': _adamw, 'sgd': _sgd}
+
+
+def _constant(config):
+    return optax.constant_schedule(config.lr)
+
+
+def _cosine(config):
+    return optax.cosine_decay_schedule(config.lr, _decay_steps(config))
+
+
+def _linear(config):
+    return optax.linear_schedule(config.lr, 0.0, _decay_steps(config))
+
+
+SCHEDULES = {'constant': _constant, 'cosine': _cosine, 'linear': _linear}
+
+
+def _decay_steps(config):
+    if config.schedule_steps <= config.warmup:
+        raise UserError(
+            f'config.schedule={config.schedule} decays to zero at config.schedule_steps, which must be larger than '
+            f'config.warmup; found schedule_steps={config.schedule_steps}, warmup={config.warmup}.'
+        )
+    return config.schedule_steps - config.warmup
+
+
+def schedule(config):
+    """The learning rate as a function of the step: a linear warm-up, then the named schedule."""
+    if config.schedule not in SCHEDULES:
+        raise UserError(_unknown('schedule', config.schedule, SCHEDULES))
+    rate = SCHEDULES[config.schedule](config)
+    if not config.warmup:
+        return rate
+    ramp = optax.linear_schedule(0.0, config.lr, config.warmup)
+    return optax.join_schedules([ramp, rate], [config.warmup])
+
+
+def create(config):
+    """The optax transformation of a config; raises UserError for what is unknown or contradictory."""
+    if config.optimizer not in OPTIMIZERS:
+        raise UserError(_unknown('optimizer', config.optimizer, OPTIMIZERS))
+    if config.weight_decay and config.optimizer != 'adamw':
+        raise UserError(
+            f'config.weight_decay={config.weight_decay} works with config.optimizer=adamw, '
+            f'found {config.optimizer}.'
+        )
+    rule = OPTIMIZERS[config.optimizer](schedule(config), config)
+    if config.grad_clip:
+        return optax.chain(optax.clip_by_global_norm(config.grad_clip), rule)
+    return rule
+
+
+def _unknown(field, value, known):
+    return f'config.{field} must be one of {", ".join(sorted(known))}; found {value}.'

@@ -1,0 +1,31 @@
+"""What a person sees while a run trains: a bar with the time left on a terminal, plain lines elsewhere."""
+
+import sys
+
+from tqdm import tqdm
+
+
+class Progress:
+    """Counts steps; a context manager. Silent unless `show`."""
+
+    def __init__(self, total, start, *, show):
+        self._bar = tqdm(
+            total=total, initial=start, unit='step', disable=not (show and sys.stderr.isatty())
+        )
+        self._show = show
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._bar.close()
+
+    def advance(self, steps):
+        """Move the bar."""
+        self._bar.update(steps)
+
+    def line(self, text):
+        """Print one line without breaking the bar."""
+        if self._show:
+            self._bar.write(text, file=sys.stdout)
+            sys.stdout.flush()

@@ -1,0 +1,23 @@
+"""Where every random number of a run comes from.
+
+A key is a pure function of (seed, purpose, step, example): the example is its row in the split. So a resumed run,
+another number of devices and another chunk length draw the same numbers.
+"""
+
+import jax
+
+PURPOSES = {'init': 0, 'order': 1, 'noise': 2, 'eval_noise': 3, 'sample': 4}
+
+# What one example's key is split into within a step: preprocessing noise and the model's own.
+ENCODE, MODEL = 0, 1
+
+
+def purpose_key(seed, purpose):
+    """The typed key of one purpose, from a seed (an integer or a () uint32 array)."""
+    return jax.random.fold_in(jax.random.key(seed, impl='threefry2x32'), PURPOSES[purpose])
+
+
+def example_keys(seed, purpose, step, indices):
+    """One typed key per example, (B,), for rows `indices` (B,) of a split at one step."""
+    key = jax.random.fold_in(purpose_key(seed, purpose), step)
+    return jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, indices)

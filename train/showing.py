@@ -1,0 +1,78 @@
+"""What a run shows while it trains and at its end: lines, and pictures of what it learnt."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from train import devices as on
+from train import pictures
+from train.randomness import purpose_key
+from train.writers import save_png
+
+IMAGES, POINTS = 100, 2000
+
+
+def epoch_line(values):
+    """One line for a terminal or a log, from the values of an epoch."""
+    numbers = [
+        f'{name} {value:.4g}' if abs(value) < 1e-2 else f'{name} {value:.3f}'
+        for name, value in values.items()
+        if isinstance(value, float)
+    ]
+    return f'epoch {values["epoch"]}: ' + ', '.join(numbers)
+
+
+def draw(model, variables, preprocessing, key, number):
+    """`number` samples in data space, (n, D), as numpy; latent-variable models show the mean of p(x|z)."""
+    method = 'sample_mean' if hasattr(model, 'sample_mean') else 'sample'
+    with jax.default_matmul_precision('highest'):
+        x = model.apply(variables, key, number, method=method)
+        t, _ = preprocessing.inverse_and_log_det(x)
+    return np.asarray(preprocessing.to_display(t))
+
+
+def samples_png(description, model, variables, preprocessing, key, data=None):
+    """A picture of samples as PNG bytes, or None for data that has none (neither images nor points in the plane)."""
+    if getattr(model, 'is_onto', True) is False:
+        return None
+    if len(description.shape) == 3:
+        images = draw(model, variables, preprocessing, key, IMAGES)
+        return pictures.image_grid(images.reshape(-1, *description.shape), 10)
+    if description.shape == (2,) and data is not None:
+        points = draw(model, variables, preprocessing, key, POINTS)
+        return pictures.scatter(points, data)
+    return None
+
+
+def density_png(model, variables, preprocessing, data):
+    """A picture of the model's density in the plane of the data (n, 2)."""
+    points, extent = pictures.plane_grid(data)
+
+    def log_density(points):
+        x, log_det = preprocessing.forward_and_log_det(points)
+        keys = jax.random.split(jax.random.key(0, impl='threefry2x32'), len(points))
+        return model.apply(variables, x, keys, 100, method='log_likelihood') + log_det
+
+    with jax.default_matmul_precision('highest'):
+        return pictures.density(np.asarray(jax.jit(log_density)(jnp.asarray(points))), extent)
+
+
+def show(experiment, state, validation, workdir, writer, step, name):
+    """Save and log the pictures of a state (host arrays): `<name>.png`, and for data in the plane its density."""
+    parts = (experiment.model, state.variables, state.preprocessing)
+    data = validation.gather(np.arange(min(POINTS, len(validation))))
+    key = purpose_key(experiment.config.seed, 'sample')
+    drawn = {name: samples_png(experiment.description, *parts, key, data)}
+    if experiment.description.shape == (2,):
+        drawn[f'{name}_density'] = density_png(*parts, data)
+    for tag, png in drawn.items():
+        if png is not None:
+            save_png(workdir / f'{tag}.png', png)
+            writer.image(step, tag, png)
+
+
+def samples(experiment, session, validation, workdir, writer):
+    """The pictures of a session under way, on the first process."""
+    if jax.process_index() == 0:
+        state = on.unreplicate(session.state)
+        show(experiment, state, validation, workdir, writer, session.step, 'samples')

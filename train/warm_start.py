@@ -1,0 +1,32 @@
+"""Start a run from the best parameters of another one."""
+
+import jax
+import jax.numpy as jnp
+
+from train import workdir as workdirs
+from train.errors import UserError
+from train.loading import load
+
+
+def apply(state, config):
+    """The fresh state with the parameters and model state of `config.init_from`, where that is given."""
+    if not config.init_from:
+        return state
+    _, variables, _ = load(workdirs.resolve(config.init_from))
+    params = variables.pop('params')
+    for name, here, there in (
+        ('parameters', state.params, params),
+        ('model state', state.model_state, variables),
+    ):
+        if _shapes(here) != _shapes(there):
+            raise UserError(
+                f'config.init_from must be a run whose {name} have the shapes of this model, '
+                f'found others in {config.init_from}; use the model fields of that run.'
+            )
+    # Copies: training donates its state, and the average must not share the parameters' memory.
+    average = None if state.average is None else jax.tree.map(jnp.copy, params)
+    return state.replace(params=params, model_state=variables, average=average)
+
+
+def _shapes(tree):
+    return jax.tree.map(jnp.shape, tree)

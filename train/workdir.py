@@ -1,0 +1,95 @@
+"""A run's folder: its name, its config, and what may share it."""
+
+import hashlib
+import json
+import os
+import pathlib
+
+from etils import epath
+
+from train.errors import UserError
+
+# Fields that do not define the result: where things lie, what is printed, how the work is cut, how long it goes on.
+FREE_FIELDS = frozenset(
+    [
+        'data_dir',
+        'manual_dir',
+        'cache_dir',
+        'epochs',
+        'num_devices',
+        'steps_per_call',
+        'eval_batch_size',
+        'log_every',
+        'generation',
+        'generation_every',
+        'tensorboard',
+        'profile_steps',
+        'num_samples',
+    ]
+)
+
+
+def defining_fields(config):
+    """The fields of a config that define its result, as plain JSON values."""
+    fields = json.loads(config.to_json())
+    return {name: value for name, value in fields.items() if name not in FREE_FIELDS}
+
+
+def default_path(config, config_file):
+    """`runs/<config>-<hash of the defining fields>`; the same command gives the same folder."""
+    text = json.dumps(defining_fields(config), sort_keys=True)
+    name = pathlib.PurePath(config_file.partition(':')[0]).stem
+    return f'runs/{name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}'
+
+
+def resolve(path):
+    """An epath; local paths are made absolute, anything with a scheme stays as it is."""
+    return epath.Path(path if '://' in str(path) else os.path.abspath(path))
+
+
+def create(workdir, config):
+    """Make the folder and write `config.json`; a UserError where it cannot be written or holds another run."""
+    check(workdir, config)
+    path = workdir / 'config.json'
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+        write_text(path, json.dumps(json.loads(config.to_json()), indent=2, sort_keys=True))
+    except OSError as error:
+        raise UserError(
+            f'--workdir must be writable; {error.strerror or error}: {workdir}.'
+        ) from error
+
+
+def check(workdir, config):
+    """Refuse a folder whose run was made from other defining fields."""
+    path = workdir / 'config.json'
+    if not path.exists():
+        return
+    stored = json.loads(path.read_text())
+    fields = defining_fields(config)
+    differing = [
+        f'{name} ({stored.get(name)} there, {fields.get(name)} here)'
+        for name in sorted(stored.keys() | fields.keys())
+        if name not in FREE_FIELDS and stored.get(name) != fields.get(name)
+    ]
+    if differing:
+        raise UserError(
+            f'{workdir} holds another run: {", ".join(differing)}; give another --workdir, or the same fields.'
+        )
+
+
+def read_json(path):
+    """The JSON value in a file."""
+    return json.loads(path.read_text())
+
+
+def write_json(path, value):
+    """Write a JSON file whole or not at all."""
+    write_text(path, json.dumps(value, indent=2, sort_keys=True) + '\n')
+
+
+def write_text(path, text):
+    """Write a text file whole or not at all."""
+    partial = path.parent / f'{path.name}.tmp'
+    partial.write_text(text)
+    partial.replace(path)
