@@ -1,7 +1,27 @@
-"""The one exception for what a user can mend."""
+"""How a run ends when it does not end well; each kind has an exit code of its own."""
 
 
 class UserError(Exception):
-    """One sentence: the rule, the value found, the remedy. Printed on stderr by the commands."""
+    """What a user can mend, in one sentence: the rule, the value found, the remedy."""
 
     exit_code = 1
+
+
+class NonFiniteError(Exception):
+    """The numbers broke: a term or a gradient was not finite."""
+
+    exit_code = 3
+
+
+class StoppedError(Exception):
+    """The run was told to stop by a signal, after its state was saved.
+
+    step: the step that is saved; exit_code: 128 + the signal's number, as the shell has it.
+    """
+
+    def __init__(self, step, exit_code):
+        super().__init__(
+            f'Stopped by a signal; step {step} is saved and the same command goes on from there.'
+        )
+        self.step = step
+        self.exit_code = exit_code

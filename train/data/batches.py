@@ -78,15 +78,11 @@ def chunks(
     check_batch_size(batch_size, num_devices)
     per_epoch = steps_per_epoch(len(source), batch_size)
     epoch, position = divmod(start_step, per_epoch)
-    permutation = order(len(source), seed, epoch)[: per_epoch * batch_size].reshape(
-        per_epoch, batch_size
-    )
-    edges = [
-        position,
-        *(edge for edge in chunk_edges(per_epoch, steps_per_call) if edge > position),
-    ]
-    for first, last in itertools.pairwise(edges):
-        indices = local_share(permutation[first:last], num_devices, process_index, process_count)
+    permutation = order(len(source), seed, epoch)[: per_epoch * batch_size]
+    batches = permutation.reshape(per_epoch, batch_size)
+    later = (edge for edge in chunk_edges(per_epoch, steps_per_call) if edge > position)
+    for first, last in itertools.pairwise([position, *later]):
+        indices = local_share(batches[first:last], num_devices, process_index, process_count)
         rows = source.gather(indices.reshape(-1))
         yield rows.reshape(*indices.shape, -1), indices, epoch * per_epoch + first
 

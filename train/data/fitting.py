@@ -60,8 +60,8 @@ def _fit_standardise(config, preprocessing, source):
     if constant.size:
         raise UserError(
             f'standardising needs features that vary; feature {constant[0]} '
-            f'({constant.size} in all) is constant or not a number in the training split: drop it, or use '
-            "config.preprocessing='none'."
+            f'({constant.size} in all) is constant or not a number in the training split: '
+            "drop it, or use config.preprocessing='none'."
         )
     dtype = jax.dtypes.canonicalize_dtype(float)
     return Standardise(mean=jnp.asarray(mean, dtype), std=jnp.asarray(std, dtype))

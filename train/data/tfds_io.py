@@ -27,9 +27,9 @@ def libraries():
         import tensorflow_datasets as tfds
     except ImportError as error:
         raise UserError(
-            f'reading a dataset for the first time needs tensorflow and tensorflow-datasets '
-            f'({error}): install them, or copy a cache that `python -m train.prepare` made elsewhere '
-            'and set cache_dir to it.'
+            'reading a dataset for the first time needs tensorflow and tensorflow-datasets '
+            f'({error}): install them, or copy a cache that `python -m train.prepare` made '
+            'elsewhere and set cache_dir to it.'
         ) from error
     for kind in ('GPU', 'TPU'):
         try:
