@@ -1,0 +1,24 @@
+"""Relative-gradient MLP flow on scikit-learn's 8x8 digits: real images, no download.
+
+    python -m train.main --config=configs/digits.py
+"""
+
+from configs import default
+
+
+def get_config(variant=''):
+    """The experiment, or its `smoke` variant that ends in seconds."""
+    config = default.get_config()
+    config.dataset = 'digits'
+    config.preprocessing = 'logit'
+    config.logit_lambda = 1e-2
+    config.alpha = 0.3
+    config.batch_size = 64
+    config.lr = 1e-3
+    config.schedule = 'cosine'
+    config.schedule_steps = 4400
+    config.epochs = 200
+    config.log_every = 10
+    config.generation_every = 50
+    smoke = {'epochs': 2, 'schedule_steps': 44, 'log_every': 1}
+    return default.with_variant(config, variant, {'smoke': smoke})

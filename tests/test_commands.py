@@ -1,0 +1,158 @@
+"""The commands as a user types them: what works, and one sentence with a non-zero exit for what does not."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+TOY = ('--config=configs/toy.py:smoke', '--config.generation=False')
+
+
+def command(module, *arguments, cwd=ROOT, env=None):
+    """Run `python -m module arguments` on one device; the completed process."""
+    environment = {**os.environ, 'XLA_FLAGS': '', **(env or {}), 'PYTHONPATH': str(ROOT)}
+    return subprocess.run(
+        [sys.executable, '-W', 'error::DeprecationWarning:train', '-m', module, *arguments],
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+@pytest.fixture(scope='module')
+def trained(tmp_path_factory):
+    """A finished run of the toy config, by the command."""
+    folder = tmp_path_factory.mktemp('trained') / 'run'
+    done = command('train.main', *TOY, f'--workdir={folder}')
+    assert done.returncode == 0, done.stderr
+    return folder, done
+
+
+def test_training_ends_with_the_likelihood_and_its_units(trained):
+    folder, done = trained
+    result = json.loads((folder / 'result.json').read_text())
+    last = done.stdout.strip().splitlines()[-1]
+    assert last.startswith(f'Test set evaluation: {result["nats"]:.1f} +- {result["nats_2se"]:.1f} nats')
+    assert 'Traceback' not in done.stderr
+
+
+def test_same_command_again_says_that_the_run_is_finished(trained):
+    folder, done = trained
+    again = command('train.main', *TOY, f'--workdir={folder}')
+    assert again.returncode == 0
+    assert again.stdout.splitlines()[-1] == done.stdout.splitlines()[-1]
+    assert f'finished; its result is in {folder}/result.json' in again.stderr
+
+
+def test_evaluate_prints_validation_and_counts_looks_at_the_test_split(trained):
+    folder, _ = trained
+    looks = folder / 'test_evaluations.jsonl'
+    before = len(looks.read_text().splitlines())
+    done = command('train.evaluate', f'--workdir={folder}')
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1].startswith('Validation set evaluation: ')
+    assert len(looks.read_text().splitlines()) == before
+    done = command('train.evaluate', f'--workdir={folder}', '--split=test')
+    assert json.loads(done.stdout[: done.stdout.rindex('}') + 1])['test_evaluations'] == before + 1
+    assert len(looks.read_text().splitlines()) == before + 1
+
+
+def test_sample_writes_samples_in_data_space(trained):
+    folder, _ = trained
+    done = command('train.sample', f'--workdir={folder}', '--number=50', '--seed=3')
+    assert done.returncode == 0, done.stderr
+    samples = np.load(folder / 'samples-3.npy')
+    assert samples.shape == (50, 2)
+    assert np.isfinite(samples).all()
+    assert (folder / 'samples-3.png').exists()
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'code', 'sentence'),
+    [
+        ((), 1, '--config must name a config file'),
+        (('--config=configs/absent.py',), 1, 'found none at configs/absent.py'),
+        (('--config=configs/toy.py:absent',), 2, 'must be one of [smoke]; found absent'),
+        ((*TOY, '--config.num_layer=4'), 2, 'Did you mean "num_layers"'),
+        ((*TOY, '--config.num_layers=four'), 2, '--config.num_layers=four'),
+        ((*TOY, '--config.bias=maybe'), 2, '--config.bias=maybe'),
+        ((*TOY, 'num_layers=4'), 2, "found 'num_layers=4'"),
+        ((*TOY, '--config.model=gan'), 1, 'config.model must be one of mlp_flow'),
+        ((*TOY, '--config.dataset=imagenet'), 1, "unknown dataset 'imagenet'"),
+        ((*TOY, '--config.toy_name=square'), 1, "'square'"),
+        ((*TOY, '--config.nonlinearity=relu'), 1, "'relu'"),
+        ((*TOY, '--config.prior=cauchy'), 1, "'cauchy'"),
+        ((*TOY, '--config.gradient=natural'), 1, "'natural'"),
+        ((*TOY, '--config.optimizer=lion'), 1, 'config.optimizer must be one of'),
+        ((*TOY, '--config.schedule=cosine', '--config.schedule_steps=0'), 1, 'schedule_steps=0'),
+        ((*TOY, '--config.preprocessing=whiten'), 1, "'whiten'"),
+        ((*TOY, '--config.batch_size=100000'), 1, 'fewer than one batch of 100000'),
+        ((*TOY, '--config.num_devices=3'), 1, 'config.num_devices must be between 0 (all) and 1'),
+    ],
+)
+def test_mistakes_end_with_one_sentence(tmp_path, arguments, code, sentence):
+    done = command('train.main', *arguments, f'--workdir={tmp_path / "run"}')
+    assert done.returncode == code, done.stderr
+    assert sentence in done.stderr
+    assert 'Traceback' not in done.stderr
+    assert not (tmp_path / 'run').exists()
+
+
+def test_batch_that_the_devices_do_not_divide_is_refused(tmp_path):
+    done = command(
+        'train.main',
+        *TOY,
+        '--config.batch_size=100',
+        f'--workdir={tmp_path / "run"}',
+        env={'XLA_FLAGS': '--xla_force_host_platform_device_count=8'},
+    )
+    assert done.returncode == 1
+    assert '96 or 104' in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize('module', ['train.evaluate', 'train.sample'])
+def test_folder_without_a_run_is_refused(tmp_path, module):
+    done = command(module, f'--workdir={tmp_path}')
+    assert done.returncode == 1
+    assert 'found no config.json' in done.stderr.splitlines()[-1]
+
+
+def test_workdir_of_another_run_is_refused_and_left_as_it_was(trained):
+    folder, _ = trained
+    before = (folder / 'config.json').read_bytes()
+    done = command('train.main', *TOY, '--config.num_layers=5', f'--workdir={folder}')
+    assert done.returncode == 1
+    assert 'holds another run: num_layers' in done.stderr.splitlines()[-1]
+    assert (folder / 'config.json').read_bytes() == before
+
+
+BLOCKED = """
+import runpy, sys
+sys.modules['tensorflow'] = None
+sys.modules['tensorflow_datasets'] = None
+sys.argv[0] = 'train.main'
+runpy.run_module('train.main', run_name='__main__')
+"""
+
+
+def test_a_whole_training_runs_without_tensorflow(tmp_path):
+    arguments = ['--config=configs/digits.py:smoke', f'--workdir={tmp_path}']
+    done = subprocess.run(
+        [sys.executable, '-c', BLOCKED, *arguments],
+        cwd=ROOT,
+        env={**os.environ, 'XLA_FLAGS': ''},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / 'result.json').exists()
