@@ -11,7 +11,7 @@ from flows.activations import ACTIVATIONS, activation
 from flows.bijector import zero_log_det
 from flows.flow import Flow
 from flows.priors import prior
-from flows.relative_affine import RelativeAffine
+from flows.relative_affine import RelativeAffine, backward_rule
 
 
 class MLPFlow(Flow):
@@ -39,6 +39,7 @@ class MLPFlow(Flow):
                 f'num_layers must be at least 1, got {self.num_layers}: ask for one layer or more.'
             )
         activation(self.nonlinearity, self.alpha)
+        backward_rule(self.gradient)
         super().__post_init__()
 
     def setup(self):

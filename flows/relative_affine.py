@@ -77,6 +77,14 @@ relative_affine.defvjp(_relative_forward, _relative_backward)
 BACKWARD_RULES = {'relative': relative_affine, 'ordinary': ordinary_affine}
 
 
+def backward_rule(name):
+    """The affine function with the named backward rule; ValueError for an unknown name."""
+    if name not in BACKWARD_RULES:
+        known = ', '.join(BACKWARD_RULES)
+        raise ValueError(f'Unknown gradient {name!r}: choose one of {known}.')
+    return BACKWARD_RULES[name]
+
+
 class RelativeAffine(nn.Module):
     """y = x W + b with a square W, a layer for models of one's own; its width is the input's.
 
@@ -104,9 +112,7 @@ class RelativeAffine(nn.Module):
     gradient: str = 'relative'
 
     def __post_init__(self):
-        if self.gradient not in BACKWARD_RULES:
-            known = ', '.join(BACKWARD_RULES)
-            raise ValueError(f'Unknown gradient {self.gradient!r}: choose one of {known}.')
+        backward_rule(self.gradient)
         super().__post_init__()
 
     @property
@@ -133,7 +139,7 @@ class RelativeAffine(nn.Module):
     def forward_and_log_det(self, x):
         """From x (B, D) to y (B, D) and log|det W| (B,)."""
         W, b = self._parameters(x)
-        return BACKWARD_RULES[self.gradient](x, W, b)
+        return backward_rule(self.gradient)(x, W, b)
 
     def inverse_and_log_det(self, z):
         """From y (B, D) to x (B, D) and -log|det W| (B,); its gradients are ordinary."""

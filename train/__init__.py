@@ -2,7 +2,7 @@
 
 
 def load(workdir):
-    """`model, variables, preprocessing` of a trained run, see `train.load.load`."""
+    """`model, variables, preprocessing` of a trained run, see `train.loading.load`."""
     from train.loading import load as load_run
 
     return load_run(workdir)

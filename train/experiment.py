@@ -78,6 +78,7 @@ def create(config):
     devices = on.choose(config.num_devices)
     batches.check_batch_size(config.batch_size, len(devices) * jax.process_count())
     batches.steps_per_epoch(description.split_sizes[0], config.batch_size)
+    Preprocessing.template(config, description.shape)
     model = models.create(config, description)
     warning = getattr(model, 'warning', None)
     if warning:

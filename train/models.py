@@ -1,6 +1,6 @@
 """The models that `config.model` names, built from plain fields."""
 
-from flows import MLPFlow
+from flows import NICE, MLPFlow
 from train.errors import UserError
 
 
@@ -15,7 +15,17 @@ def _mlp_flow(config, description):
     )
 
 
-MODELS = {'mlp_flow': _mlp_flow}
+def _nice(config, description):
+    return NICE(
+        num_couplings=config.num_couplings,
+        hidden_layers=config.hidden_layers,
+        hidden_units=config.hidden_units,
+        partition=config.partition,
+        prior=config.prior,
+    )
+
+
+MODELS = {'mlp_flow': _mlp_flow, 'nice': _nice}
 
 
 def create(config, description):

@@ -60,20 +60,21 @@ def _open(directory):
     try:
         splits = json.loads((directory / INFO).read_text())['splits']
         for split, facts in splits.items():
-            file = directory / f'{split}.npy'
-            size = file.stat().st_size
-            array = np.load(file, mmap_mode='r', allow_pickle=False)
-            if size != facts['bytes'] or [list(array.shape), str(array.dtype)] != [
-                facts['shape'],
-                facts['dtype'],
-            ]:
-                raise ValueError(
-                    f'{file} holds {size} bytes, {array.dtype} {array.shape}; expected {facts}'
-                )
+            _check(directory / f'{split}.npy', facts)
     except (OSError, ValueError, KeyError, TypeError) as error:
         logging.warning('Ignoring the damaged cache %s: %s', directory, error)
         return None
     return Cache(directory, splits)
+
+
+def _check(file, facts):
+    """Raise unless a `.npy` has the size, shape and dtype on record."""
+    size = file.stat().st_size
+    if size != facts['bytes']:
+        raise ValueError(f'{file} has {size} bytes of {facts["bytes"]}')
+    array = np.load(file, mmap_mode='r', allow_pickle=False)
+    if [list(array.shape), str(array.dtype)] != [facts['shape'], facts['dtype']]:
+        raise ValueError(f'{file} holds {array.dtype} {array.shape}; expected {facts}')
 
 
 def write(directory, prepared, fill):

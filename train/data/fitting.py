@@ -12,8 +12,9 @@ from train.data.sources import blocks
 from train.errors import UserError
 
 ROWS_PER_BLOCK = 10_000
+ROUNDING = 1e-12  # a standard deviation below this part of the mean is float64 rounding
 FIT_NOISE = (
-    0x_F17  # seed of the dequantisation noise in fitting: a fit is a function of the data alone
+    0xF17  # seed of the dequantisation noise in fitting: a fit is a function of the data alone
 )
 
 
@@ -56,7 +57,7 @@ def _logit(config, *_):
 def _fit_standardise(config, preprocessing, source):
     del config
     mean, std = mean_and_std(preprocessing, source)
-    constant = np.flatnonzero(~(std > 0))
+    constant = np.flatnonzero(~(std > ROUNDING * np.abs(mean)))
     if constant.size:
         raise UserError(
             f'standardising needs features that vary; feature {constant[0]} '

@@ -42,15 +42,17 @@ class StockImages:
         )
 
     def _cache(self, config):
-        name = self.description.name
-        source = prepared.find(places.data_roots(config), name, self.version)
-        root, key = (None, None) if source is None else (source.root, source.key)
-        found = cache.find(places.cache_directories(config, root), name, self.version, key)
+        name, version = self.description.name, self.version
+        source = prepared.find(places.data_roots(config), name, version)
+        root, key = None, None
+        if source is not None:
+            root, key = source.root, source.key
+            logging.info('%s: prepared in %s', name, source.directory)
+        found = cache.find(places.cache_directories(config, root), name, version, key)
         if found is None:
-            source = source or discovery.prepare(config, name, self.version, self.wheel)
-            found = cache.write(
-                places.cache_directories(config, source.root)[0], source, self._fill(source)
-            )
+            source = source or discovery.prepare(config, name, version, self.wheel)
+            directory = places.cache_directories(config, source.root)[0]
+            found = cache.write(directory, source, self._fill(source))
         logging.info('%s: reading %s', name, found.directory)
         return found
 
@@ -66,13 +68,9 @@ class StockImages:
         num_train, num_validation, num_test = self.description.split_sizes
         if split == 'test':
             return ArraySource(_checked(found, 'test', num_test))
-        rows = {
-            'train': range(num_train),
-            'validation': range(num_train, num_train + num_validation),
-        }
-        return Subset(
-            ArraySource(_checked(found, 'train', num_train + num_validation)), rows[split]
-        )
+        read = ArraySource(_checked(found, 'train', num_train + num_validation))
+        first, last = (0, num_train) if split == 'train' else (num_train, len(read))
+        return Subset(read, range(first, last))
 
 
 def _checked(found, split, size):

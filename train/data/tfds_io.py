@@ -71,18 +71,18 @@ def preparation_errors():
 def read_images(prepared, split, feature, shape, path):
     """Write the images of a split, as read, to a `.npy` at `path`: uint8 (n, prod(shape))."""
     tf, _ = libraries()
-    n = prepared.splits[split]
-    array = np.lib.format.open_memmap(path, mode='w+', dtype=np.uint8, shape=(n, math.prod(shape)))
-    rows = 0
+    n, num_features, rows = prepared.splits[split], math.prod(shape), 0
+    header = {'descr': '|u1', 'fortran_order': False, 'shape': (n, num_features)}
     try:
-        for images in _image_batches(prepared, split, feature):
-            array[rows : rows + len(images)] = images.reshape(len(images), -1)
-            rows += len(images)
+        with open(path, 'wb') as file:
+            np.lib.format.write_array_header_1_0(file, header)
+            for images in _image_batches(prepared, split, feature):
+                file.write(images.reshape(len(images), num_features).astype(np.uint8).tobytes())
+                rows += len(images)
     except (tf.errors.OpError, ValueError) as error:
         raise _damaged(prepared, split, str(error).splitlines()[0]) from error
     if rows != n:
         raise _damaged(prepared, split, f'{rows} examples instead of {n}')
-    array.flush()
 
 
 def _image_batches(prepared, split, feature):

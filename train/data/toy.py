@@ -16,6 +16,11 @@ def describe(config):
     """The description of the toy dataset of `config.toy_size` points a split."""
     if config.toy_size < 1:
         raise UserError(f'config.toy_size must be positive; found {config.toy_size}.')
+    if config.toy_name not in TOYS:
+        raise UserError(
+            f'unknown toy density {config.toy_name!r}; config.toy_name is one of: '
+            f'{", ".join(TOYS)}.'
+        )
     return Description(
         name='toy',
         shape=(2,),
@@ -28,11 +33,8 @@ def describe(config):
 
 def load(config):
     """The density `config.toy_name` as `Data`; each split has its own random numbers."""
+    description = describe(config)
     name, size, seed = config.toy_name, config.toy_size, config.seed
-    if name not in TOYS:
-        raise UserError(
-            f'unknown toy density {name!r}; config.toy_name is one of: {", ".join(TOYS)}.'
-        )
     toy = TOYS[name]
 
     @functools.cache
@@ -42,7 +44,7 @@ def load(config):
         return ArraySource(points.astype(np.float32))
 
     return Data(
-        description=describe(config),
+        description=description,
         open_split=open_split,
         fingerprint=f'toy-{name}-{size}-seed{seed}',
         log_density=toy.log_density,

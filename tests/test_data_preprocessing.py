@@ -1,0 +1,277 @@
+"""Encoders, fitted bijectors and units: exact grids, true log-determinants, one likelihood in all units."""
+
+import decimal
+import math
+from types import SimpleNamespace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from train import data
+from train.data.bijectors import Logit, Standardise
+from train.data.encoders import Dequantise, Identity
+from train.data.preprocessing import PRESETS, Preprocessing
+from train.data.sources import ArraySource, Subset
+from train.data.units import Units
+from train.errors import UserError
+
+
+def config(**fields):
+    defaults = {'dataset': 'digits', 'preprocessing': 'logit', 'logit_lambda': 1e-6}
+    return SimpleNamespace(
+        **{**defaults, 'toy_name': 'moons', 'toy_size': 200, 'seed': 0, **fields}
+    )
+
+
+def keys(n, seed=0):
+    return jax.random.split(jax.random.key(seed, impl='threefry2x32'), n)
+
+
+def raw(n=6, d=5, levels=256):
+    rows = np.random.default_rng(0).integers(0, levels, (n, d)).astype(np.uint8)
+    rows[0] = 0
+    rows[1] = levels - 1
+    return rows
+
+
+@pytest.mark.parametrize('training', [False, True])
+def test_dequantised_values_are_exact_grid_midpoints_in_float32(training):
+    pixels = raw(200, 500)
+    t = np.asarray(Dequantise(256).encode(pixels, keys(200), training))
+    assert t.dtype == np.float32
+    grid = t.astype(np.float64) * 2**24
+    np.testing.assert_array_equal(grid % 2, 1)  # p + u = odd / 2^16
+    np.testing.assert_array_equal(np.floor(t.astype(np.float64) * 256), pixels)
+    assert (t.min() > 0, t.max() < 1) == (True, True)
+    np.testing.assert_array_equal((1 - t).astype(np.float64), 1 - t.astype(np.float64))
+
+
+def test_dequantisation_noise_is_uniform():
+    pixels = np.full((2000, 50), 7, np.uint8)
+    u = np.asarray(Dequantise(256).encode(pixels, keys(2000), True), np.float64) * 256 - 7
+    n = u.size
+    assert abs(u.mean() - 0.5) < 4 / math.sqrt(12 * n)
+    assert abs(u.var() - 1 / 12) < 4 * math.sqrt(1 / 180 / n)
+    gap = np.abs(np.sort(u.ravel()) - (np.arange(n) + 0.5) / n).max()
+    assert gap < 2.2 / math.sqrt(n)  # Kolmogorov-Smirnov, p = 1e-4
+    assert len(np.unique(u[:, 0])) > 1900
+
+
+def test_noise_belongs_to_the_example_not_to_its_batch():
+    pixels, encoder = raw(), Dequantise(256)
+    together = encoder.encode(pixels, keys(6), True)
+    alone = jnp.concatenate(
+        [encoder.encode(pixels[i : i + 1], keys(6)[i : i + 1], True) for i in range(6)]
+    )
+    np.testing.assert_array_equal(together, alone)
+    assert (np.asarray(encoder.encode(pixels, keys(6, seed=1), True)) != np.asarray(together)).any()
+
+
+@pytest.mark.parametrize('levels', [2, 17, 256])
+def test_any_number_of_levels_stays_inside_the_unit_interval(levels):
+    pixels = raw(50, 400, levels)
+    t = np.asarray(Dequantise(levels).encode(pixels, keys(50), True))
+    assert (t.min() > 0, t.max() < 1) == (True, True)
+    assert (np.abs(t * levels - 0.5 - pixels) <= 0.5 + 1e-5).all()
+
+
+@pytest.mark.usefixtures('x64')
+def test_float64_gives_the_same_dequantised_numbers():
+    t = Dequantise(256).encode(raw(), keys(6), True)
+    assert t.dtype == jnp.float64
+    with jax.enable_x64(False):
+        np.testing.assert_array_equal(t, Dequantise(256).encode(raw(), keys(6), True))
+
+
+def test_identity_leaves_real_numbers_alone():
+    x = np.random.default_rng(0).normal(size=(4, 2)).astype(np.float32)
+    np.testing.assert_array_equal(Identity().encode(x, keys(4), True), x)
+
+
+def exact_logit(t, alpha):
+    """logit(alpha + (1 - 2 alpha) t) and its log-derivative, to 50 digits."""
+    with decimal.localcontext(prec=50):
+        t, alpha = decimal.Decimal(float(t)), decimal.Decimal(alpha)
+        s = alpha + (1 - 2 * alpha) * t
+        return float((s / (1 - s)).ln()), float(((1 - 2 * alpha) / (s * (1 - s))).ln())
+
+
+@pytest.mark.parametrize('alpha', [1e-6, 0.05])
+@pytest.mark.parametrize('x64_enabled', [False, True])
+def test_logit_is_accurate_to_the_edges_of_the_interval(alpha, x64_enabled):
+    t = np.array([2**-24, 1e-5, 0.1, 0.5, 0.9, 1 - 2**-17, 1 - 2**-22, 1 - 2**-24], np.float32)
+    with jax.enable_x64(x64_enabled):
+        dtype = jnp.float64 if x64_enabled else jnp.float32
+        y, log_det = Logit(alpha).forward_and_log_det(jnp.asarray(t, dtype)[:, None])
+    expected_y, expected_log_det = np.array([exact_logit(value, alpha) for value in t]).T
+    tolerance = 1e-14 if x64_enabled else 3e-7
+    np.testing.assert_allclose(y[:, 0], expected_y, rtol=tolerance, atol=tolerance)
+    np.testing.assert_allclose(log_det, expected_log_det, rtol=tolerance, atol=tolerance)
+
+
+BIJECTORS = {
+    'logit 1e-6': lambda: Logit(1e-6),
+    'logit 0.05': lambda: Logit(0.05),
+    'standardise': lambda: Standardise(jnp.array([0.1, 0.3, -2.0]), jnp.array([0.5, 2.0, 1e-3])),
+}
+
+
+@pytest.mark.usefixtures('x64')
+@pytest.mark.parametrize('name', BIJECTORS)
+def test_bijector_inverts_and_its_log_det_is_that_of_autodiff(name):
+    bijector = BIJECTORS[name]()
+    t = jax.random.uniform(jax.random.key(0), (7, 3), minval=0.01, maxval=0.99)
+    y, log_det = bijector.forward_and_log_det(t)
+    back, inverse_log_det = bijector.inverse_and_log_det(y)
+    np.testing.assert_allclose(back, t, atol=1e-12)
+    np.testing.assert_allclose(inverse_log_det, -log_det, atol=1e-9)
+    jacobians = jax.vmap(jax.jacobian(lambda row: bijector.forward_and_log_det(row[None])[0][0]))(t)
+    np.testing.assert_allclose(log_det, jnp.linalg.slogdet(jacobians)[1], atol=1e-10)
+
+
+@pytest.mark.parametrize('name', BIJECTORS)
+def test_bijector_keeps_float32(name):
+    y, log_det = BIJECTORS[name]().forward_and_log_det(jnp.full((2, 3), 0.25, jnp.float32))
+    assert (y.dtype, log_det.dtype, log_det.shape) == (jnp.float32, jnp.float32, (2,))
+
+
+def test_logit_inverse_survives_what_a_model_may_sample():
+    t, log_det = Logit(1e-6).inverse_and_log_det(jnp.array([[-1e4, 0.0, 1e4]]))
+    np.testing.assert_allclose(t, [[0, 0.5, 1]], atol=2e-6)
+    assert np.isfinite(log_det).all()
+
+
+@pytest.mark.parametrize('preset', PRESETS)
+def test_images_survive_preprocessing_within_half_a_grey_level(preset):
+    source = data.load(config()).source('train')
+    preprocessing = Preprocessing.fit(config(preprocessing=preset), source)
+    pixels = source.gather(np.arange(100))
+    t = preprocessing.encode(pixels, keys(100), False)
+    y, log_det = preprocessing.forward_and_log_det(t)
+    back, inverse_log_det = preprocessing.inverse_and_log_det(y)
+    np.testing.assert_allclose(back, t, atol=2e-6)
+    np.testing.assert_allclose(log_det, -inverse_log_det, rtol=1e-4, atol=1e-3)
+    np.testing.assert_array_equal(
+        np.floor(np.asarray(preprocessing.to_display(back)) * 17 + 1e-4), pixels
+    )
+
+
+def test_display_clips_pixels_only():
+    images = Preprocessing.template(config(), (8, 8, 1)).to_display(jnp.array([[-0.5, 0.5, 1.5]]))
+    np.testing.assert_array_equal(images, [[0, 0.5, 1]])
+    toy = config(dataset='toy', preprocessing='none')
+    points = Preprocessing.template(toy, (2,)).to_display(jnp.array([[-5.0, 5.0]]))
+    np.testing.assert_array_equal(points, [[-5, 5]])
+
+
+def test_standardise_is_fitted_on_the_dequantised_training_split():
+    source = data.load(config()).source('train')
+    fitted = Preprocessing.fit(config(preprocessing='standardise'), source).bijectors[0]
+    pixels = source.gather(np.arange(len(source))).astype(float)
+    np.testing.assert_allclose(fitted.mean, (pixels.mean(0) + 0.5) / 17, atol=4e-3)
+    exact = np.sqrt((pixels.var(0) + 1 / 12) / 17**2)
+    np.testing.assert_allclose(fitted.std, exact, rtol=0.1)
+
+
+@pytest.mark.usefixtures('x64')
+def test_moments_are_merged_over_blocks_without_cancellation(monkeypatch):
+    monkeypatch.setattr('train.data.fitting.ROWS_PER_BLOCK', 7)
+    x = 1e6 + np.random.default_rng(0).normal(size=(100, 2)) * [1.0, 1e-3]
+    toy = config(dataset='toy', preprocessing='standardise')
+    fitted = Preprocessing.fit(toy, ArraySource(x)).bijectors[0]
+    np.testing.assert_allclose(fitted.mean, x.mean(0), rtol=1e-15)
+    np.testing.assert_allclose(fitted.std, x.std(0), rtol=1e-6)
+
+
+def test_fit_reads_the_split_it_is_given_only():
+    x = np.random.default_rng(0).normal(size=(60, 2)).astype(np.float32)
+    x[50:] = np.nan
+    toy = config(dataset='toy', preprocessing='standardise')
+    fitted = Preprocessing.fit(toy, Subset(ArraySource(x), range(50))).bijectors[0]
+    np.testing.assert_allclose(fitted.mean, x[:50].mean(0), atol=1e-6)
+
+
+@pytest.mark.parametrize('bad', [np.nan, 3.0, 0.1])
+def test_constant_or_missing_feature_is_refused(bad):
+    x = np.random.default_rng(0).normal(size=(57, 2)).astype(np.float32)
+    x[:, 1] = bad
+    toy = config(dataset='toy', preprocessing='standardise')
+    with pytest.raises(UserError, match=r'feature 1 \(1 in all\)'):
+        Preprocessing.fit(toy, ArraySource(x))
+
+
+@pytest.mark.parametrize('preset', PRESETS)
+def test_template_has_the_structure_of_a_fit(preset):
+    opened = data.load(config())
+    fitted = Preprocessing.fit(config(preprocessing=preset), opened.source('train'))
+    template = Preprocessing.template(config(preprocessing=preset), opened.shape)
+    assert jax.tree.structure(fitted) == jax.tree.structure(template)
+    for a, b in zip(jax.tree.leaves(fitted), jax.tree.leaves(template), strict=True):
+        assert (a.shape, a.dtype) == (b.shape, b.dtype)
+
+
+def test_preprocessing_goes_through_jit_scan_and_vmap_as_an_argument():
+    opened = data.load(config())
+    preprocessing = Preprocessing.fit(config(preprocessing='standardise'), opened.source('train'))
+    pixels = jnp.asarray(opened.source('train').gather(np.arange(12)).reshape(3, 4, 64))
+
+    def transform(preprocessing, rows, keys):
+        return preprocessing.forward_and_log_det(preprocessing.encode(rows, keys, True))
+
+    @jax.jit
+    def scanned(preprocessing, pixels, keys):
+        return jax.lax.scan(
+            lambda _, xs: (None, transform(preprocessing, *xs)), None, (pixels, keys)
+        )[1]
+
+    step_keys = keys(12).reshape(3, 4)
+    expected = [transform(preprocessing, pixels[i], step_keys[i]) for i in range(3)]
+    for found in (
+        scanned(preprocessing, pixels, step_keys),
+        jax.vmap(transform, in_axes=(None, 0, 0))(preprocessing, pixels, step_keys),
+    ):
+        for i in range(3):
+            np.testing.assert_allclose(found[0][i], expected[i][0], rtol=1e-6, atol=1e-6)
+            np.testing.assert_allclose(found[1][i], expected[i][1], rtol=1e-6)
+
+
+@pytest.mark.usefixtures('x64')
+def test_bits_per_dimension_of_one_density_are_the_same_through_every_preset():
+    """The density of t is Gaussian; each preset sees its image and must give back the same number."""
+    source = data.load(config()).source('train')
+    pixels = source.gather(np.arange(50))
+    found = []
+    for preset in PRESETS:
+        preprocessing = Preprocessing.fit(config(preprocessing=preset), source)
+        t = preprocessing.encode(pixels, keys(50), False)
+        y, log_det = preprocessing.forward_and_log_det(t)
+        back, inverse_log_det = preprocessing.inverse_and_log_det(y)
+        log_p_t = (
+            -0.5 * ((back - 0.4) / 0.3) ** 2 - math.log(0.3) - 0.5 * math.log(2 * math.pi)
+        ).sum(-1)
+        log_p_model = log_p_t + inverse_log_det
+        bits = preprocessing.units.bits_per_dim(float((log_p_model + log_det).mean()), 64)
+        found.append(bits)
+    np.testing.assert_allclose(found, found[0], rtol=1e-9)
+
+
+def test_uniform_density_costs_log2_levels_bits():
+    assert Units(256).bits_per_dim(0.0, 784) == 8
+    assert Units(17).bits_per_dim(0.0, 64) == pytest.approx(math.log2(17))
+    assert Units(256).bits_per_dim(1980.5, 784) == pytest.approx(4.356, abs=5e-4)  # NICE on MNIST
+    assert Units(None).bits_per_dim(-1.0, 2) is None
+
+
+@pytest.mark.parametrize(
+    ('fields', 'message'),
+    [
+        ({'preprocessing': 'zca2'}, "unknown preprocessing 'zca2'.*logit, none, standardise"),
+        ({'dataset': 'toy'}, r"'logit' needs values in \(0, 1\), and toy holds real numbers"),
+        ({'logit_lambda': 0.5}, r'logit_lambda must lie in \[0, 0.5\); found 0.5'),
+    ],
+)
+def test_impossible_preprocessing_is_refused(fields, message):
+    with pytest.raises(UserError, match=message):
+        Preprocessing.template(config(**fields), (8, 8, 1))
