@@ -17,8 +17,9 @@ def test_example_trains_to_the_likelihood_of_its_data(capsys):
     assert len(code.splitlines()) <= 36
     exec(compile(code, 'README.md', 'exec'), {'__name__': 'example'})
     value = float(re.search(r'log p = (-?[\d.]+) nats', capsys.readouterr().out).group(1))
-    # The entropy of the data's Gaussian: 4 / 2 log(2 pi e) + log 24 = 8.85 nats.
-    assert -9.2 < value < -8.5
+    # At most minus the entropy of the data's Gaussian, 4 / 2 log(2 pi e) + log 24 = 8.85 nats, give or take 256 draws;
+    # the orthogonal start is at -18.9.
+    assert -9.7 < value < -8.5
 
 
 def test_set_up_takes_one_line_each():
