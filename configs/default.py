@@ -57,6 +57,8 @@ def _optimisation(config):
     config.schedule_steps = 0
     config.warmup = 0  # steps of linear warm-up
     config.grad_clip = 0.0  # largest global norm of the gradient; 0: off
+    config.on_nan = 'raise'  # raise | rollback: to the last checkpoint, with half the learning rate
+    config.max_rollbacks = 3  # after which on_nan=rollback raises too
     config.ema = 0.0  # decay of the parameter average that evaluation uses; 0: off
     config.matmul_precision = (
         'highest'  # of matrix products in training; evaluation is always highest

@@ -68,7 +68,7 @@ def _relative_backward(residuals, cotangents):
     if b is None:
         return dx, dW, None
     y_b = (y * b.astype(y.dtype)[None]).sum(-1, keepdims=True)
-    db = ((1 + y_b) * delta).sum(0, dtype=b.dtype)
+    db = ((1 + y_b) * delta).sum(0, dtype=b.dtype) + s * b
     return dx, dW, db
 
 

@@ -28,7 +28,9 @@ def run(main):
 
 def _worth_reading(record):
     """Drop what libraries tell of each of their own steps; their warnings stay."""
-    return record.levelno > INFO or not re.search(r'site-packages/(orbax|jax|tensorflow_datasets)/', record.pathname)
+    return record.levelno > INFO or not re.search(
+        r'site-packages/(orbax|jax|tensorflow_datasets)/', record.pathname
+    )
 
 
 def _guarded(main, argv):

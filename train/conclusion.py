@@ -31,6 +31,7 @@ def conclude(experiment, data, session, saved, workdir):
         'epochs': session.step // per_epoch,
         'best_epoch': record['stopping']['best_epoch'],
         'best_step': step,
+        'rollbacks': list(session.rollbacks),
         'stopped_early': session.stopping.should_stop,
         'validation_loss': record['stopping']['best'],
         'validation_quantity': 'nll' if experiment.model.exact else 'negative_elbo',

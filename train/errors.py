@@ -8,9 +8,13 @@ class UserError(Exception):
 
 
 class NonFiniteError(Exception):
-    """The numbers broke: a term or a gradient was not finite."""
+    """The numbers broke: a term or a gradient was not finite at `step`."""
 
     exit_code = 3
+
+    def __init__(self, step, message):
+        super().__init__(message)
+        self.step = step
 
 
 class StoppedError(Exception):

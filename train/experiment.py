@@ -13,6 +13,7 @@ from train import devices as on
 from train import models, optimizers
 from train.data import batches
 from train.data.preprocessing import Preprocessing
+from train.errors import UserError
 from train.evaluation import Evaluator
 from train.randomness import example_keys
 from train.state import make_init
@@ -75,6 +76,8 @@ class Experiment:
 def create(config):
     """The experiment of a config; raises UserError where the config or the devices do not fit together."""
     description = datasets.describe(config)
+    if config.on_nan not in ('raise', 'rollback'):
+        raise UserError(f'config.on_nan must be raise or rollback; found {config.on_nan}.')
     devices = on.choose(config.num_devices)
     batches.check_batch_size(config.batch_size, len(devices) * jax.process_count())
     batches.steps_per_epoch(description.split_sizes[0], config.batch_size)

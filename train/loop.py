@@ -6,10 +6,11 @@ import json
 import time
 
 import jax
+import numpy as np
 from absl import logging
 from clu import parameter_overview
 
-from train import checkpoint, conclusion, showing, warm_start
+from train import autopsy, checkpoint, conclusion, showing, warm_start
 from train import data as datasets
 from train import devices as on
 from train import experiment as experiments
@@ -67,6 +68,7 @@ class _Training:
     def __init__(self, experiment, data, saved, workdir, interruption):
         self._experiment = experiment
         self._config = experiment.config
+        self._data = data
         self._train = data.source('train')
         self._validation = data.source('validation')
         self._saved = saved
@@ -87,7 +89,10 @@ class _Training:
         with writer, Progress(total, session.step, show=first) as progress:
             while session.step < total and not session.stopping.should_stop:
                 start, start_step = time.monotonic(), session.step
-                session = self._epoch(session, progress)
+                session, bad_step = self._epoch(session, progress)
+                if bad_step >= 0:
+                    session = self._after_break(session, bad_step)
+                    continue
                 if session.step % self._per_epoch:
                     self._save(session, float('inf'))
                     raise StoppedError(session.step, self._interruption.exit_code)
@@ -98,26 +103,54 @@ class _Training:
         return session
 
     def _epoch(self, session, progress):
-        """Train to the end of the epoch, or to the call after which the run is told to stop."""
+        """Train to the end of the epoch, to the call after which the run is told to stop, or to broken numbers.
+
+        Returns the session and the first bad step, -1 if there is none.
+        """
         pending = collections.deque()
-        state, step, sums = session.state, session.step, session.sums
+        state, step, sums, bad_step = session.state, session.step, session.sums, -1
         profile = Profile(self._workdir / 'profile', self._config.profile_steps)
         for batch, indices, _ in prefetch(self._experiment.chunks(self._train, step)):
             with profile.step(step):
                 state, metrics = self._call(state, batch, indices)
             step += len(batch)
-            pending.append((step, metrics))
+            pending.append(metrics)
             # Waiting on the call before the last bounds the queue and leaves the device busy.
             if len(pending) > 2:
-                sums = _collect(pending.popleft(), sums)
+                sums, bad_step = _collect(pending.popleft(), sums)
             profile.advance(len(batch))
-            progress.advance(len(batch))
-            if self._interruption.requested():
+            progress.at(step)
+            if bad_step >= 0 or self._interruption.requested():
                 break
         profile.stop()
-        while pending:
-            sums = _collect(pending.popleft(), sums)
-        return dataclasses.replace(session, state=state, step=step, sums=sums)
+        while pending and bad_step < 0:
+            sums, bad_step = _collect(pending.popleft(), sums)
+        return dataclasses.replace(session, state=state, step=step, sums=sums), bad_step
+
+    def _after_break(self, session, bad_step):
+        """Say what broke; go back to the last checkpoint with half the learning rate, or raise NonFiniteError."""
+        self._saved.wait()
+        config, frozen = self._config, on.unreplicate(session.state)
+        where = f'Step {bad_step} broke.'
+        if jax.process_index() == 0:
+            folder = self._workdir / f'broken-{bad_step}'
+            where = autopsy.examine(self._experiment, self._train, frozen, bad_step, folder)
+        kept = self._saved.steps()
+        kept = (
+            f'The last checkpoint is of step {kept[-1]}.' if kept else 'There is no checkpoint yet.'
+        )
+        if config.on_nan == 'raise' or len(session.rollbacks) >= config.max_rollbacks:
+            raise NonFiniteError(bad_step, f'{where} {kept}')
+        logging.warning('%s %s Going back, with half the learning rate.', where, kept)
+        back = _start(self._experiment, self._data, self._saved)
+        scale = float(frozen.lr_scale) / 2
+        rollback = {'bad_step': bad_step, 'to_step': back.step, 'lr_scale': scale, 'why': where}
+        lr_scale = on.replicate(np.float32(scale), self._experiment.devices)
+        return dataclasses.replace(
+            back,
+            state=back.state.replace(lr_scale=lr_scale),
+            rollbacks=(*session.rollbacks, rollback),
+        )
 
     def _close_epoch(self, session, writer, progress, speed):
         """Validate, decide, write and save."""
@@ -150,10 +183,6 @@ class _Training:
 
 
 def _collect(call, sums):
-    """The sums with a finished call's metrics; raises NonFiniteError if its numbers broke."""
-    metrics, bad_step = on.unreplicate(call[1])
-    if bad_step >= 0:
-        raise NonFiniteError(
-            f'A term or the gradient was not finite at step {int(bad_step)}; the checkpoints hold the last good state.'
-        )
-    return add(sums, metrics)
+    """The sums with a finished call's metrics, and the first bad step up to its end, -1 if there is none."""
+    metrics, bad_step = on.unreplicate(call)
+    return add(sums, metrics), int(bad_step)

@@ -8,7 +8,8 @@ def _mlp_flow(config, description):
     return MLPFlow(
         num_layers=config.num_layers,
         nonlinearity=config.nonlinearity,
-        alpha=config.alpha,
+        # As in the published flags, alpha is a parameter of these two alone.
+        alpha=config.alpha if config.nonlinearity in ('smooth_leaky_relu', 'elu') else None,
         bias=config.bias,
         prior=config.prior,
         gradient=config.gradient,

@@ -20,9 +20,9 @@ class Progress:
     def __exit__(self, *_):
         self._bar.close()
 
-    def advance(self, steps):
-        """Move the bar."""
-        self._bar.update(steps)
+    def at(self, step):
+        """Move the bar to a step."""
+        self._bar.update(step - self._bar.n)
 
     def line(self, text):
         """Print one line without breaking the bar."""

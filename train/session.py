@@ -12,13 +12,15 @@ from train.stopping import Stopping
 class Session:
     """A value, rebound as training goes on.
 
-    state: replicated TrainState; step: micro-steps taken; sums: the metrics of the epoch under way, name -> [sum, count].
+    state: replicated TrainState; step: micro-steps taken; sums: metrics of the epoch under way, name -> [sum, count];
+    rollbacks: one dict for each return to a checkpoint after numbers broke.
     """
 
     state: Any
     stopping: Stopping
     step: int = 0
     sums: dict = dataclasses.field(default_factory=dict)
+    rollbacks: tuple = ()
 
     def record(self):
         """What of this a checkpoint keeps as JSON."""
@@ -26,6 +28,7 @@ class Session:
             'step': self.step,
             'sums': self.sums,
             'stopping': dataclasses.asdict(self.stopping),
+            'rollbacks': self.rollbacks,
         }
 
     @classmethod
@@ -36,6 +39,7 @@ class Session:
             stopping=Stopping(**record['stopping']),
             step=record['step'],
             sums=record['sums'],
+            rollbacks=tuple(record['rollbacks']),
         )
 
 

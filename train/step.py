@@ -63,6 +63,7 @@ def make_step(model, optimizer, *, ema=0.0, matmul_precision='highest'):
 
         def update(state):
             updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
+            updates = optax.tree.scale(state.lr_scale, updates)
             params = optax.apply_updates(state.params, updates)
             average = state.average
             if ema:

@@ -24,6 +24,8 @@ FREE_FIELDS = frozenset(
         'generation_every',
         'tensorboard',
         'profile_steps',
+        'on_nan',
+        'max_rollbacks',
         'num_samples',
     ]
 )
