@@ -15,6 +15,7 @@ from etils import epath
 from flax import serialization
 from orbax.checkpoint import checkpoint_managers
 
+from train import processes
 from train.errors import UserError
 
 
@@ -140,8 +141,10 @@ class Checkpoints:
 
     def _set_aside(self, steps):
         self._manager.close()
-        for step in steps:
+        processes.barrier('close checkpoints')
+        for step in steps if processes.is_first() else ():
             self._folder.joinpath(str(step)).rename(_free_name(self._folder, f'bad-{step}'))
+        processes.barrier('set aside')
         self._manager = self._open()
 
 

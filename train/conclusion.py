@@ -2,11 +2,10 @@
 
 import json
 
-import jax
 from absl import logging
 
 from train import devices as on
-from train import pictures, result, showing
+from train import pictures, processes, result, showing
 from train import workdir as workdirs
 from train.loading import restore_best
 from train.writers import NullWriter, save_png
@@ -38,7 +37,7 @@ def conclude(experiment, data, session, saved, workdir):
         'config': json.loads(experiment.config.to_json()),
         **result.provenance(),
     }
-    if jax.process_index() == 0:
+    if processes.is_first():
         workdirs.write_json(workdir / 'result.json', found)
         _pictures(experiment, data, state, workdir)
         logging.info('The result is in %s', workdir / 'result.json')
@@ -80,7 +79,7 @@ def _count_test_look(workdir, step):
     path = workdir / 'test_evaluations.jsonl'
     lines = path.read_text().splitlines() if path.exists() else []
     lines.append(json.dumps({'step': step, 'time': result.now()}))
-    if jax.process_index() == 0:
+    if processes.is_first():
         workdirs.write_text(path, ''.join(f'{line}\n' for line in lines))
     return len(lines)
 

@@ -1,16 +1,16 @@
 """A run from its config to its result: resume, train, validate, stop, restore the best, test."""
 
 import collections
+import contextlib
 import dataclasses
 import json
 import time
 
-import jax
 import numpy as np
 from absl import logging
 from clu import parameter_overview
 
-from train import autopsy, checkpoint, conclusion, showing, warm_start
+from train import autopsy, checkpoint, conclusion, processes, showing, warm_start
 from train import data as datasets
 from train import devices as on
 from train import experiment as experiments
@@ -39,9 +39,14 @@ def run(config, workdir):
         logging.info('This run is finished; its result is in %s', workdir / 'result.json')
         return finished
     experiment = experiments.create(config)
-    workdirs.create(workdir, config)
-    with Lease(workdir), Interruption() as interruption, checkpoint.Checkpoints(workdir) as saved:
-        data = datasets.load(config)
+    processes.barrier('before the workdir is written')
+    with contextlib.ExitStack() as stack:
+        if processes.is_first():
+            workdirs.create(workdir, config)
+            stack.enter_context(Lease(workdir))
+        interruption = stack.enter_context(Interruption())
+        data = processes.first_then_others(lambda: datasets.load(config), 'data')
+        saved = stack.enter_context(checkpoint.Checkpoints(workdir))
         session = _start(experiment, data, saved)
         session = _Training(experiment, data, saved, workdir, interruption).run(session)
         saved.wait()
@@ -79,7 +84,7 @@ class _Training:
 
     def run(self, session):
         """Epochs until the budget or the patience is used up."""
-        first = jax.process_index() == 0
+        first = processes.is_first()
         total = self._config.epochs * self._per_epoch
         writer = (
             Writer(self._workdir, session.step, tensorboard=self._config.tensorboard)
@@ -132,7 +137,7 @@ class _Training:
         self._saved.wait()
         config, frozen = self._config, on.unreplicate(session.state)
         where = f'Step {bad_step} broke.'
-        if jax.process_index() == 0:
+        if processes.is_first():
             folder = self._workdir / f'broken-{bad_step}'
             where = autopsy.examine(self._experiment, self._train, frozen, bad_step, folder)
         kept = self._saved.steps()

@@ -15,12 +15,20 @@ _WORKDIR = flags.DEFINE_string(
 )
 
 
+_COORDINATOR = flags.DEFINE_string(
+    'coordinator_address', None, 'host:port of the first process, for several processes.'
+)
+_PROCESSES = flags.DEFINE_integer('num_processes', None, 'How many processes train together.')
+_PROCESS = flags.DEFINE_integer('process_id', None, 'Which of them this is, from 0.')
+
+
 def main(argv):
     """Train, or go on, or say that the run is finished; the last line is the test likelihood."""
     del argv
+    import jax
     import ml_collections
 
-    from train import loop, result, workdir
+    from train import loop, processes, result, workdir
     from train.errors import UserError
 
     if not flags.FLAGS['config'].present:
@@ -32,10 +40,15 @@ def main(argv):
         raise UserError(
             f'--config must name a config file, found none at {name}; try --config=configs/mnist.py.'
         ) from error
+    processes.join(_COORDINATOR.value, _PROCESSES.value, _PROCESS.value)
     path = _WORKDIR.value or workdir.default_path(config, name)
     folder = workdir.resolve(path)
     logging.info('Workdir: %s', folder)
-    found = loop.run(config, folder)
+    try:
+        found = loop.run(config, folder)
+    except jax.errors.JaxRuntimeError as error:
+        processes.leave_if_peer_lost(error, folder)
+        raise
     print(result.line('test', found))
 
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from train import devices as on
-from train import pictures
+from train import pictures, processes
 from train.randomness import purpose_key
 from train.writers import save_png
 
@@ -73,6 +73,6 @@ def show(experiment, state, validation, workdir, writer, step, name):
 
 def samples(experiment, session, validation, workdir, writer):
     """The pictures of a session under way, on the first process."""
-    if jax.process_index() == 0:
+    if processes.is_first():
         state = on.unreplicate(session.state)
         show(experiment, state, validation, workdir, writer, session.step, 'samples')
