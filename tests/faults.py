@@ -1,0 +1,176 @@
+"""Kills and stops at random moments: `python -m tests.faults --kills=30 --stops=10 --seed=0`.
+
+Each trial starts the same short run, ends it by a signal at a random moment (in training, in a save, in start-up), and
+starts it again until it finishes; the end has to equal an uninterrupted run to the bit. Runs are forked from one process
+that has its imports behind it.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import random
+import signal
+import sys
+import tempfile
+import time
+import traceback
+
+from etils import epath
+
+from tests import runs
+from train.errors import StoppedError
+
+EPOCHS, STEPS_PER_EPOCH = 25, 32
+
+
+def short_run(folder):
+    """The run that is disturbed; a few seconds."""
+    from train import loop
+
+    config = runs.config(
+        toy_size=2048, batch_size=64, epochs=EPOCHS, lr=1e-3, steps_per_call=4, ema=0.99
+    )
+    return loop.run(config, epath.Path(folder))
+
+
+def child(folder):
+    """Run in a forked process, its messages in `folder.log`; exits with the run's code."""
+    log = os.open(f'{folder}.log', os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    try:
+        short_run(folder)
+    except StoppedError as stopped:
+        pathlib.Path(f'{folder}.stopped').write_text(str(stopped.step))
+        os._exit(stopped.exit_code)
+    except BaseException:  # a child reports and never runs its parent's code
+        traceback.print_exc()
+        os._exit(1)
+    os._exit(0)
+
+
+def start(folder):
+    """The process id of a new run in a folder."""
+    pid = os.fork()
+    if pid == 0:
+        child(folder)
+    return pid
+
+
+def wait(pid):
+    """The exit code of a run, negative for the signal that killed it."""
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def outcome(folder):
+    """What a finished run leaves: the bytes of its last state, its likelihood, its validation losses."""
+    from train import experiment as experiments
+    from train import loading
+    from train.checkpoint import Checkpoints, checksum
+
+    config = loading.read_config(epath.Path(folder))
+    with Checkpoints(folder) as saved:
+        state, record = saved.restore_latest(experiments.create(config).template())
+    lines = (pathlib.Path(folder) / 'metrics.jsonl').read_text().splitlines()
+    losses = [json.loads(line)['validation_nll'] for line in lines]
+    nats = json.loads((pathlib.Path(folder) / 'result.json').read_text())['nats']
+    return checksum(state), record['step'], nats, losses
+
+
+def in_child(function, *arguments):
+    """`function(*arguments)` in a forked process, so that this one never starts JAX; the value comes back as JSON."""
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.write(write, json.dumps(function(*arguments)).encode())
+        except BaseException:  # see `child`
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    os.close(write)
+    with os.fdopen(read) as pipe:
+        value = pipe.read()
+    if wait(pid) != 0:
+        raise AssertionError(f'{function.__name__} failed')
+    return json.loads(value)
+
+
+def disturb(folder, number, generator, duration, most):
+    """Send a signal at random moments until the run finishes by itself or `most` were sent; then let it finish.
+
+    Returns how many were sent.
+    """
+    for sent in range(most):
+        pid = start(folder)
+        time.sleep(generator.uniform(0.3, duration))
+        done = pathlib.Path(folder, 'metrics.jsonl')
+        epochs = len(done.read_text().splitlines()) if done.exists() else 0
+        os.kill(pid, number)
+        code = wait(pid)
+        if code == 0:
+            return sent
+        if number == signal.SIGTERM and code == 128 + number:
+            check_saved(folder, epochs)
+        elif code != -number:
+            raise AssertionError(f'exit code {code}; see {folder}.log')
+    code = wait(start(folder))
+    if code != 0:
+        raise AssertionError(f'the resumed run ended with {code}; see {folder}.log')
+    return most
+
+
+def check_saved(folder, epochs):
+    """The step that a stopped run names is on disk and no older than what it had reported."""
+    step = int(pathlib.Path(f'{folder}.stopped').read_text())
+    on_disk = [
+        int(p.name) for p in pathlib.Path(folder, 'checkpoints').iterdir() if p.name.isdigit()
+    ]
+    if max(on_disk) != step or step < epochs * STEPS_PER_EPOCH:
+        raise AssertionError(f'stopped at {step}, on disk {on_disk}, {epochs} epochs were reported')
+
+
+def suite(folder, kills, stops, seed):
+    """Run trials until the signals are spent; returns {'kills', 'stops', 'runs'} that were tried and passed."""
+    generator = random.Random(seed)
+    begin = time.monotonic()
+    if wait(start(f'{folder}/whole')) != 0:
+        raise AssertionError(f'the undisturbed run failed; see {folder}/whole.log')
+    duration = time.monotonic() - begin
+    expected = in_child(outcome, f'{folder}/whole')
+    counts = {'kills': 0, 'stops': 0, 'runs': 0}
+    for name, number, total in (('kills', signal.SIGKILL, kills), ('stops', signal.SIGTERM, stops)):
+        while counts[name] < total:
+            trial = f'{folder}/{name}-{counts["runs"]}'
+            most = min(6, total - counts[name])
+            counts[name] += disturb(trial, number, generator, duration, most)
+            found = in_child(outcome, trial)
+            if found != expected:
+                raise AssertionError(
+                    f'{trial} differs from an undisturbed run: {found}, {expected}'
+                )
+            counts['runs'] += 1
+    return counts
+
+
+def main():
+    """Run the suite and print what was tried."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--kills', type=int, default=30)
+    parser.add_argument('--stops', type=int, default=10)
+    parser.add_argument('--seed', type=int, default=0)
+    options = parser.parse_args()
+    import train.loop  # noqa: F401  (before the forks)
+
+    with tempfile.TemporaryDirectory() as folder:
+        counts = suite(folder, options.kills, options.stops, options.seed)
+    print(
+        f'{counts["kills"]} kills and {counts["stops"]} stops tried in {counts["runs"]} runs; '
+        'every run ended equal to the bit to an undisturbed one.'
+    )
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
