@@ -7,6 +7,8 @@ term in unsupervised deep learning', 2020, arXiv:2006.15090.
     log p(x) = log p(z_L) + sum_{l<L} sum_d log s'(y_{l,d}) + sum_l log|det W_l|
 """
 
+import jax.numpy as jnp
+
 from flows.activations import ACTIVATIONS, activation
 from flows.bijector import zero_log_det
 from flows.flow import Flow
@@ -85,6 +87,22 @@ class MLPFlow(Flow):
             z, term = layer.inverse_and_log_det(y)
             log_det += term
         return z, log_det
+
+    def diagnostics(self, x):
+        """Signs of trouble ahead, by layer l, from rows x (B, D): name -> () float32.
+
+        `condition_number_l` is that of W_l in the 1-norm; `smallest_slope_l` is min |s'(y_l)| over the rows.
+        """
+        found, z = {}, x
+        for index, layer in enumerate(self.affine):
+            y, _ = layer.forward_and_log_det(z)
+            W = layer.get_variable('params', 'W')
+            norms = jnp.abs(W).sum(0).max(), jnp.abs(jnp.linalg.inv(W)).sum(0).max()
+            found[f'condition_number_{index}'] = norms[0] * norms[1]
+            if index < self.num_layers - 1:
+                found[f'smallest_slope_{index}'] = jnp.exp(self.s.log_slope(y).min())
+                z, _ = self.s.forward_and_log_det(y)
+        return found
 
     def objective(self, x, keys, step):
         """{'loss', 'nll_without_log_det_W'}, (B,), in nats, for x (B, D).

@@ -1,8 +1,8 @@
 """Kills and stops at random moments: `python -m tests.faults --kills=30 --stops=10 --seed=0`.
 
 Each trial starts the same short run, ends it by a signal at a random moment (in training, in a save, in start-up), and
-starts it again until it finishes; the end has to equal an uninterrupted run to the bit. Runs are forked from one process
-that has its imports behind it.
+starts it again until it finishes; the end has to equal an uninterrupted run to the bit. Runs are forked from one
+process that has its imports behind it.
 """
 
 import argparse

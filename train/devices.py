@@ -29,9 +29,14 @@ def replicate(tree, devices):
     return jax_utils.replicate(tree, devices)
 
 
+def first(tree):
+    """The first device's copy, left there."""
+    return jax.tree.map(lambda leaf: leaf.addressable_shards[0].data[0], tree)
+
+
 def unreplicate(tree):
     """The first device's copy, on the host as numpy arrays."""
-    return jax.device_get(jax.tree.map(lambda leaf: leaf.addressable_shards[0].data[0], tree))
+    return jax.device_get(first(tree))
 
 
 def train_call(step, devices):

@@ -48,6 +48,22 @@ class Evaluator:
 
         return self._evaluate(('elbo', num_samples), function, state, source, split)
 
+    def diagnostics(self, state, source):
+        """What a model tells of its own conditioning on up to 1,000 rows: name -> value, {} for most models."""
+        if not hasattr(self._model, 'diagnostics'):
+            return {}
+        if 'diagnostics' not in self._calls:
+            self._calls['diagnostics'] = jax.jit(self._diagnose)
+        rows = np.arange(min(1000, len(source)), dtype=np.int32)
+        found = self._calls['diagnostics'](on.first(state), source.gather(rows), rows)
+        return {name: float(value) for name, value in found.items()}
+
+    def _diagnose(self, state, raw, rows):
+        keys = example_keys(self._seed, 'eval_noise', SPLITS['validation'], rows)
+        x, _ = preprocess(state.preprocessing, raw, keys, training=False)
+        with jax.default_matmul_precision('highest'):
+            return self._model.apply(state.variables, x, method='diagnostics')
+
     def _evaluate(self, name, function, state, source, split):
         """Per-example values over a split, in its order, the same on every process."""
         if (name, split) not in self._calls:

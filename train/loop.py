@@ -170,6 +170,7 @@ class _Training:
             loss = -mean
             session = dataclasses.replace(session, stopping=session.stopping.update(epoch, loss))
             name = 'validation_nll' if self._experiment.model.exact else 'validation_negative_elbo'
+            values |= self._experiment.evaluator.diagnostics(session.state, self._validation)
             values |= {name: loss, f'{name}_2se': error, 'best_epoch': session.stopping.best_epoch}
         writer.scalars(session.step, values)
         self._save(session, loss)

@@ -17,7 +17,7 @@ def epoch_line(values):
     numbers = [
         f'{name} {value:.4g}' if abs(value) < 1e-2 else f'{name} {value:.3f}'
         for name, value in values.items()
-        if isinstance(value, float)
+        if isinstance(value, float) and not name.startswith(('condition_number', 'smallest_slope'))
     ]
     return f'epoch {values["epoch"]}: ' + ', '.join(numbers)
 

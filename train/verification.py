@@ -1,0 +1,138 @@
+"""Checks of a trained model against mathematics: inverses, log-determinants, conditioning, mass."""
+
+import dataclasses
+import math
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class Check:
+    """One line of the table. `limit` is None for a figure that is only reported."""
+
+    name: str
+    value: float
+    limit: float | None
+
+    @property
+    def passed(self):
+        """Whether the value is finite and within the limit."""
+        return self.limit is None or (math.isfinite(self.value) and self.value <= self.limit)
+
+
+def check_flow(model, variables, x, key):
+    """All checks of an exact flow on rows x (N, D) in model space; a list of `Check`.
+
+    The mathematics is checked in float64, where it has to hold to rounding. What float32, in which the model runs,
+    loses of it is measured as well, and fails where samples would visibly be wrong.
+    """
+    checks = [
+        Check(f'condition number {name}', value, None)
+        for name, value in condition_numbers(variables['params']).items()
+    ]
+    with jax.enable_x64(True):
+        wide = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), variables)
+        x_64 = np.asarray(x, np.float64)
+        for name, error in inverse_errors(model, wide, x_64).items():
+            checks.append(Check(f'inverse error {name}, float64', error, 1e-6))
+        log_det = np.asarray(model.apply(wide, x_64, method='forward_and_log_det')[1])
+        error = np.abs(log_det[:4] - jacobian_log_det(model, wide, x_64[:4])).max()
+        checks.append(Check('log-determinant against slogdet, nats, float64', error, 1e-6))
+    for name, error in inverse_errors(model, variables, x).items():
+        checks.append(Check(f'inverse error {name}, float32', error, 0.1))
+    narrow = np.asarray(model.apply(variables, x, method='forward_and_log_det')[1], np.float64)
+    error = np.abs(narrow - log_det).max()
+    checks.append(Check('log-determinant, nats, float32', float(error), 0.05))
+    if model.is_onto:
+        error = sample_round_trip(model, variables, key)
+        checks.append(Check('round trip of samples, float32', error, 0.1))
+    if x.shape[1] <= 2:
+        error = abs(integral(model, variables, x) - 1)
+        checks.append(Check('distance of the integral of the density from 1', error, 1e-2))
+    return checks
+
+
+def condition_numbers(params):
+    """name -> sigma_max / sigma_min in float64 of every square matrix among the parameters."""
+    found = {}
+    for path, leaf in jax.tree_util.tree_leaves_with_path(params):
+        if leaf.ndim == 2 and leaf.shape[0] == leaf.shape[1]:
+            name = '/'.join(key.key for key in path)
+            found[name] = float(np.linalg.cond(np.asarray(leaf, np.float64)))
+    return found
+
+
+def inverse_errors(model, variables, x):
+    """Path -> max |f^-1(f(x)) - x| / max(1, |x|), for each layer on what reaches it and for the whole."""
+    errors = {}
+
+    def interceptor(next_function, args, kwargs, context):
+        out = next_function(*args, **kwargs)
+        if context.method_name == 'forward_and_log_det':
+            back, _ = context.module.inverse_and_log_det(out[0])
+            scale = jnp.maximum(1, jnp.abs(args[0]))
+            name = '/'.join(context.module.path) or 'whole model'
+            errors[name] = float((jnp.abs(back - args[0]) / scale).max())
+        return out
+
+    with nn.intercept_methods(interceptor):
+        model.apply(variables, x, method='forward_and_log_det')
+    return errors
+
+
+def jacobian_log_det(model, variables, x):
+    """log|det| of the Jacobian by reverse-mode autodiff, (N,), one row of x (N, D) after another."""
+
+    def forward(row):
+        return model.apply(variables, row[None], method='forward_and_log_det')[0][0]
+
+    return np.linalg.slogdet(jax.lax.map(jax.jacrev(forward), x))[1]
+
+
+def sample_round_trip(model, variables, key, number=100):
+    """max |f^-1(f(x)) - x| / max(1, |x|) over samples x of the model."""
+    x = model.apply(variables, key, number, method='sample')
+    z, _ = model.apply(variables, x, method='forward_and_log_det')
+    back, _ = model.apply(variables, z, method='inverse_and_log_det')
+    return float((jnp.abs(back - x) / jnp.maximum(1, jnp.abs(x))).max())
+
+
+def integral(model, variables, x, log2_points=17):
+    """The density's integral over the line or the plane, by quasi-Monte Carlo importance sampling.
+
+    The proposal is a mixture of Cauchy densities around the data x (N, 1 or 2), from a quarter of their width to 4,096
+    times it, so that the mass of a model far from its data is found as well.
+    """
+    from scipy.stats import cauchy, qmc
+
+    x, num_features = np.asarray(x), x.shape[1]
+    centre, width = np.median(x, axis=0), np.std(x, axis=0)
+    scales = 4.0 ** np.arange(-1, 7)
+    uniform = qmc.Sobol(num_features + 1, seed=0).random_base2(log2_points)
+    scale = scales[(uniform[:, 0] * len(scales)).astype(int)]
+    points = centre + width * scale[:, None] * cauchy.ppf(uniform[:, 1:])
+    points = points.astype(np.float32)
+    log_q = [
+        cauchy.logpdf(points, centre, width * scale).sum(axis=1) - np.log(len(scales))
+        for scale in scales
+    ]
+    log_p = jax.lax.map(
+        lambda rows: model.apply(variables, rows, method='log_likelihood'),
+        jnp.asarray(points).reshape(64, -1, num_features),
+    )
+    log_p = np.asarray(log_p, np.float64).reshape(-1)
+    return float(np.exp(log_p - np.logaddexp.reduce(log_q, axis=0)).mean())
+
+
+def table(checks):
+    """The checks as text, one a line."""
+    width = max(len(check.name) for check in checks)
+    lines = []
+    for check in checks:
+        limit = '' if check.limit is None else f'  (limit {check.limit:.1e})'
+        verdict = '' if check.limit is None else ('  ok' if check.passed else '  FAILED')
+        lines.append(f'{check.name:<{width}}  {check.value:.3e}{limit}{verdict}')
+    return '\n'.join(lines)

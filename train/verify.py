@@ -1,0 +1,46 @@
+"""Check a trained flow against mathematics: `python -m train.verify --workdir=FOLDER [--rows=100]`."""
+
+from train import commands  # first: it prepares the environment
+
+from absl import flags  # isort: skip
+
+_WORKDIR = flags.DEFINE_string('workdir', None, 'Folder of the run.', required=True)
+_ROWS = flags.DEFINE_integer('rows', 100, 'Validation rows to check on.', lower_bound=4)
+
+
+def main(argv):
+    """Print a table of checks; a failed one makes the exit code 1."""
+    del argv
+    import jax
+    import numpy as np
+
+    from train import data as datasets
+    from train import loading, verification, workdir
+    from train.errors import UserError
+    from train.randomness import ENCODE, example_keys, purpose_key
+    from train.step import preprocess
+
+    folder = workdir.resolve(_WORKDIR.value)
+    config = loading.read_config(folder)
+    model, variables, preprocessing = loading.load(folder)
+    if not hasattr(model, 'forward_and_log_det') or not model.exact:
+        raise UserError(f'train.verify checks exact flows, found config.model={config.model}.')
+    source = datasets.load(config).source('validation')
+    rows = np.arange(min(_ROWS.value, len(source)), dtype=np.int32)
+    keys = example_keys(config.seed, 'eval_noise', ENCODE, rows)
+    with jax.default_matmul_precision('highest'):
+        x, _ = preprocess(preprocessing, source.gather(rows), keys, training=False)
+        key = purpose_key(config.seed, 'sample')
+        checks = verification.check_flow(model, variables, x, key)
+    print(verification.table(checks))
+    failed = [check.name for check in checks if not check.passed]
+    if failed:
+        raise UserError(
+            f'{len(failed)} of {len(checks)} checks failed: {", ".join(failed)}; the likelihood of this model '
+            'cannot be trusted to the digits printed.'
+        )
+    print(f'All {len(checks)} checks passed.')
+
+
+if __name__ == '__main__':
+    commands.run(main)
