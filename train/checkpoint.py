@@ -53,20 +53,38 @@ class Checkpoints:
     def __enter__(self):
         return self
 
-    def __exit__(self, *_):
-        self._manager.close()
+    def __exit__(self, kind, error, trace):
+        try:
+            with self._writing():
+                self._manager.close()
+        except UserError as late:
+            if error is None:
+                raise
+            logging.warning('%s', late)
+
+    @contextlib.contextmanager
+    def _writing(self):
+        """Turns whatever the storage layers raise into one sentence; a save's error may come with a later call."""
+        try:
+            yield
+        except Exception as error:
+            raise UserError(
+                f'a checkpoint could not be written to {self._folder} ({_first_line(error)}); '
+                'make room, or give the rights: the earlier checkpoints stay usable and the same command goes on.'
+            ) from error
 
     def save(self, step, state, record, loss):
         """Write one checkpoint; `state` a pytree of numpy arrays, `loss` inf where there was no validation."""
         tree = serialization.to_state_dict(state)
-        saved = self._manager.save(
-            step,
-            args=ocp.args.Composite(
-                state=ocp.args.StandardSave(tree),
-                record=ocp.args.JsonSave({**record, 'checksum': checksum(tree)}),
-            ),
-            metrics={'loss': float(loss)},
-        )
+        with self._writing():
+            saved = self._manager.save(
+                step,
+                args=ocp.args.Composite(
+                    state=ocp.args.StandardSave(tree),
+                    record=ocp.args.JsonSave({**record, 'checksum': checksum(tree)}),
+                ),
+                metrics={'loss': float(loss)},
+            )
         if not saved:
             raise RuntimeError(
                 f'the checkpoint of step {step} was not written to {self._folder}; '
@@ -75,7 +93,8 @@ class Checkpoints:
 
     def wait(self):
         """Return when the last save is on disk."""
-        self._manager.wait_until_finished()
+        with self._writing():
+            self._manager.wait_until_finished()
 
     def steps(self):
         """Steps on disk, oldest first."""

@@ -17,7 +17,7 @@ from train import experiment as experiments
 from train import workdir as workdirs
 from train.data import batches
 from train.data.prefetch import prefetch
-from train.errors import NonFiniteError, StoppedError
+from train.errors import NonFiniteError, StoppedError, UserError
 from train.interruption import Interruption
 from train.lease import Lease
 from train.profiling import Profile
@@ -45,12 +45,25 @@ def run(config, workdir):
             workdirs.create(workdir, config)
             stack.enter_context(Lease(workdir))
         interruption = stack.enter_context(Interruption())
+        stack.enter_context(_disk_errors(workdir))
         data = processes.first_then_others(lambda: datasets.load(config), 'data')
         saved = stack.enter_context(checkpoint.Checkpoints(workdir))
         session = _start(experiment, data, saved)
         session = _Training(experiment, data, saved, workdir, interruption).run(session)
         saved.wait()
         return conclusion.conclude(experiment, data, session, saved, workdir)
+
+
+@contextlib.contextmanager
+def _disk_errors(workdir):
+    """A disk that fills up or goes away ends the run with one sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f'{workdir} can no longer be written ({error}); make room, or give the rights: the checkpoints there stay '
+            'usable and the same command goes on from the last one.'
+        ) from error
 
 
 def _start(experiment, data, saved):

@@ -1,10 +1,9 @@
-"""Metrics of loss curves over seeds: the five of the published convergence study, and what a study
-of convergence needs.
+"""Metrics of loss curves over seeds, the published ones and those a convergence study needs.
 
-A study is an array `losses` (seeds, epochs), lower is better, sign kept; epochs are counted from
-1. A number that is not finite says that the run broke. Unless a docstring says otherwise a broken
-run counts as +inf from its first broken epoch on, so medians, quantiles and rank tests see it as
-the worst run instead of losing it. Everything here is numpy.
+A study is an array `losses` (seeds, epochs), lower is better, sign kept; the first epoch is 1. A
+number that is not finite says that the run broke. Unless a docstring says otherwise a broken run
+counts as +inf from its first broken epoch on, so medians, quantiles and rank tests see it as the
+worst run instead of losing it.
 """
 
 import numpy as np
@@ -16,10 +15,9 @@ FIRST_EPOCHS = 5
 def published_run_metrics(series):
     """The five published metrics of one run, or None for a run without any number.
 
-    series: (epochs,) validation losses or ELBOs, NaN where the run broke. As published, NaN epochs
-        are dropped and the
-    absolute value is taken, so the sign is lost and `last` is the last number before a run broke.
-    `first` is the mean of the first five values left, `exceeds` the number of later ones above it.
+    As published, NaN epochs are dropped and the absolute value is taken, so the sign is lost and
+    `last` is the last number before a run broke. `first` is the mean of the first five values left,
+    `exceeds` the number of later ones above it. series: (epochs,), NaN where the run broke.
     """
     series = np.asarray(series, np.float64)
     values = np.abs(series[~np.isnan(series)])
@@ -54,8 +52,7 @@ def divergence_epoch(losses):
 
 
 def loss_epoch(losses):
-    """The epoch from which on a run is never finite again, (seeds,), inf for runs that end
-    finite."""
+    """The epoch from which on a run is never finite again, (seeds,), inf if it ends finite."""
     finite = np.isfinite(_curves(losses))
     trailing = np.cumprod(~finite[:, ::-1], axis=1).sum(axis=1)
     return np.where(trailing > 0, finite.shape[1] - trailing + 1.0, np.inf)
@@ -90,10 +87,10 @@ def last(losses):
 
 
 def epochs_to_within(losses, epsilon, target=None):
-    """The first epoch whose loss is at most `target + epsilon`, (seeds,); inf for runs that break
-    or never get there.
+    """The first epoch whose loss is at most `target + epsilon`, (seeds,).
 
-    target: a number, or (seeds,) numbers; by default each run's own best.
+    target: a number, or (seeds,) numbers; by default each run's own best. inf for runs that break
+    or never get there.
     """
     curves = censored(losses)
     target = np.broadcast_to(best(losses) if target is None else target, len(curves))
@@ -104,15 +101,19 @@ def epochs_to_within(losses, epsilon, target=None):
 
 
 def area_under_curve(losses, floor=0.0):
-    """The area between the curve and `floor` by the trapezoid rule, nats times epochs, (seeds,);
-    inf for a broken run."""
+    """The area between curve and `floor`, nats times epochs, (seeds,); inf for a broken run.
+
+    By the trapezoid rule, so the first and the last epoch count half.
+    """
     excess = censored(losses) - floor
     return (excess[:, :-1] + excess[:, 1:]).sum(axis=1) / 2
 
 
 def slope(losses, window):
-    """The least-squares slope over the last `window` epochs, nats per epoch, (seeds,); inf for a
-    broken run."""
+    """Least-squares slope over the last `window` epochs, nats per epoch, (seeds,).
+
+    inf for a broken run.
+    """
     curves = censored(losses)
     if not 2 <= window <= curves.shape[1]:
         raise ValueError(
@@ -125,8 +126,7 @@ def slope(losses, window):
 
 
 def spikes(losses, threshold):
-    """Rises above the best loss so far by more than `threshold`: how many epochs, and the largest,
-    each (seeds,).
+    """Rises above the best loss so far by more than `threshold`: (count, largest), each (seeds,).
 
     Only epochs before a run broke are counted; the break itself is `divergence_epoch`.
     """
@@ -167,8 +167,7 @@ def spread(losses, epochs):
 
 
 def quantile(values, q):
-    """The quantile `q` by linear interpolation along the last axis, with +inf among the values:
-    inf where it touches one."""
+    """The quantile `q` along the last axis by linear interpolation, inf where it touches +inf."""
     values = np.sort(np.asarray(values, np.float64), axis=-1)
     position = q * (values.shape[-1] - 1)
     low, high = int(np.floor(position)), int(np.ceil(position))

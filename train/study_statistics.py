@@ -1,5 +1,4 @@
-"""Comparing runs: bootstrap intervals, rank tests between models, and what share of the spread
-each seed is to blame for.
+"""Bootstrap intervals, rank tests between models, and which seed is to blame for the spread.
 
 Values may hold +inf (a run that broke): ranks and medians take it as the worst value there is.
 """
@@ -7,6 +6,7 @@ Values may hold +inf (a run that broke): ranks and medians take it as the worst 
 import itertools
 
 import numpy as np
+from scipy import stats
 
 from train.study_metrics import quantile
 
@@ -39,8 +39,6 @@ def rank_tests(groups):
     (Holm-adjusted over the pairs) and `superiority`, the probability that a run of a is below a
     run of b, ties half.
     """
-    from scipy import stats
-
     names = list(groups)
     if len(names) < 2:
         raise ValueError(f'rank tests compare at least two groups, found {len(names)}.')
