@@ -1,0 +1,68 @@
+"""Stochastic layers of a flow: uniform dequantisation and augmentation.
+
+Nielsen, Jaini, Hoogeboom, Winther, Welling, "SurVAE flows", 2020, arXiv:2007.02731; Uria, Murray,
+Larochelle, "RNADE", 2013, arXiv:1306.0186 (dequantisation); Huang, Dinh, Courville, "Augmented
+normalizing flows", 2020, arXiv:2002.07101.
+
+A layer draws z ~ q(z | x) such that x is a function of z, and adds -log q(z | x) to the bound
+
+    log p(x) >= E_q[log p(z) - log q(z | x)].
+
+A model with such a layer has a bound, not an exact likelihood. The log-mean-exp of the same terms
+over several draws is a bound too, and a tighter one.
+"""
+
+import math
+
+import jax.numpy as jnp
+from flax import struct
+
+from flows.keys import uniform
+
+
+@struct.dataclass
+class StandardUniform:
+    """The uniform density on the unit cube."""
+
+    def log_prob(self, u):
+        """log p(u), (B,), for u (B, ...): 0 inside the cube, -inf if any entry is outside."""
+        inside = ((u >= 0) & (u <= 1)).reshape(len(u), -1).all(axis=1)
+        return jnp.where(inside, jnp.zeros((), u.dtype), -jnp.inf)
+
+    def sample(self, keys, shape, dtype=jnp.float32):
+        """Draws (B, *shape), one key per example."""
+        return uniform(keys, shape, dtype)
+
+
+@struct.dataclass
+class UniformDequantisation:
+    """Integers 0 .. levels - 1 to reals on [0, 1): z = (x + u) / levels with u ~ U[0, 1)^D."""
+
+    levels: int = struct.field(pytree_node=False, default=2)
+
+    def forward_and_bound(self, x, keys):
+        """x: (B, ...) whole numbers, keys (B,) -> z of the same shape and -log q(z | x) (B,)."""
+        z = (x + uniform(keys, x.shape[1:], x.dtype)) / self.levels
+        log_volume = math.prod(x.shape[1:]) * math.log(self.levels)
+        return z, jnp.full(len(x), -log_volume, x.dtype)
+
+    def inverse(self, z):
+        """z: (B, ...) reals -> x, the level whose cell holds z; beyond the ends the last one."""
+        return jnp.clip(jnp.floor(z * self.levels), 0, self.levels - 1)
+
+
+@struct.dataclass
+class UniformAugmentation:
+    """Adds channels u ~ U[0, 1), which gives couplings something to condition on: z = [x, u]."""
+
+    channels: int = struct.field(pytree_node=False, default=1)
+
+    def forward_and_bound(self, x, keys):
+        """x: (B, ..., C), keys (B,) -> z (B, ..., C + channels) and -log q(u) = 0 (B,)."""
+        q = StandardUniform()
+        u = q.sample(keys, (*x.shape[1:-1], self.channels), x.dtype)
+        return jnp.concatenate([x, u], axis=-1), -q.log_prob(u)
+
+    def inverse(self, z):
+        """z: (B, ..., C + channels) -> x (B, ..., C)."""
+        return z[..., : -self.channels]
