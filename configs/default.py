@@ -33,8 +33,13 @@ def _data(config):
     config.dataset = 'mnist'
     config.toy_name = 'sine'  # which density, for dataset=toy
     config.toy_size = 5000  # rows of each split, for dataset=toy
-    config.preprocessing = 'none'  # none | logit | standardise
+    # none | logit | logit_mean | standardise | mean | zca | unit | pixel_mean | binarise
+    config.preprocessing = 'none'
     config.logit_lambda = 1e-6  # pixels are squeezed to [lambda, 1 - lambda] before the logit
+    config.zca_epsilon = 1e-3  # added to the variances that preprocessing=zca divides by
+    config.symmetric_range = False  # images in (-1, 1) instead of (0, 1), before the preprocessing
+    config.flip = False  # mirror training images at random (cifar10)
+    config.source = 'map'  # map: memory-mapped files | memory: read whole | stream: record by record
     config.data_dir = ''  # prepared TFDS directory; empty: TFDS_DATA_DIR, then TFDS's default
     config.manual_dir = ''  # folder with original files downloaded by hand
     config.cache_dir = (
@@ -44,6 +49,10 @@ def _data(config):
 
 def _optimisation(config):
     config.seed = 42  # initialisation, order, noise and toy data all follow from it
+    config.seed_init = -1  # a seed of its own for one of them; -1: config.seed
+    config.seed_order = -1
+    config.seed_noise = -1
+    config.seed_data = -1  # toy data, and the noise of evaluation
     config.batch_size = 128  # rows per step over all devices
     config.lr = 1e-3  # peak learning rate
     config.optimizer = 'adam'  # adam | adamw | sgd

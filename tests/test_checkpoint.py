@@ -19,6 +19,7 @@ def state_at(step):
         step=np.int32(step),
         seed=np.uint32(3),
         bad_step=np.int32(-1),
+        frozen=np.bool_(False),
         lr_scale=np.float32(1),
         params={'W': generator.normal(size=(40, 40)).astype(np.float32)},
         model_state={},

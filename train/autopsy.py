@@ -10,7 +10,7 @@ import numpy as np
 from flows.keys import fold_in
 from train.data import batches
 from train.devices import AXIS
-from train.randomness import MODEL, example_keys
+from train.randomness import MODEL, Seeds, example_keys
 from train.step import preprocess
 
 
@@ -42,7 +42,7 @@ def batch_rows(config, size, step):
     per_epoch = batches.steps_per_epoch(size, config.batch_size)
     epoch, position = divmod(step, per_epoch)
     first = position * config.batch_size
-    return batches.order(size, config.seed, epoch)[first : first + config.batch_size]
+    return batches.order(size, Seeds.of(config).order, epoch)[first : first + config.batch_size]
 
 
 def _find(experiment, state, x, keys, step):

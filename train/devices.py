@@ -58,6 +58,59 @@ def train_call(step, devices):
     )
 
 
+def study_call(step, devices, seed_axis):
+    """`call(state, batch, indices) -> (state, metrics)`: a chunk of micro-steps of many seeds in one program.
+
+    state: leaves (devices, seeds / devices, ...), but `step` and the preprocessing, which are the same for all seeds,
+    (devices, ...); donated. batch: (steps, devices, seeds / devices, B, D); indices likewise without D. metrics: sums
+    and counts over the chunk, (devices, seeds / devices). seed_axis: 'map' or 'vmap', how the seeds of a device run.
+    """
+    over_seeds = SEED_AXES[seed_axis]
+
+    def bound(state, rows):
+        """One step with axis `batch` bound, of size one: no collective goes between seeds."""
+        out = jax.vmap(lambda: step(state, *rows), axis_name=AXIS, axis_size=1)()
+        return jax.tree.map(lambda leaf: leaf[0], out)
+
+    def chunk(state, batch, indices):
+        shared = {'step': state.step, 'preprocessing': state.preprocessing}
+        none = {name: None for name in shared}
+
+        def one_seed(arguments):
+            own, batch, indices = arguments
+            own, metrics = jax.lax.scan(bound, own.replace(**shared), (batch, indices))
+            return own.replace(**none), jax.tree.map(lambda values: values.sum(axis=0), metrics)
+
+        rows = jax.tree.map(lambda leaf: jnp.moveaxis(leaf, 0, 1), (batch, indices))
+        own, metrics = over_seeds(one_seed, (state.replace(**none), *rows))
+        shared['step'] += len(batch)
+        return own.replace(**shared), metrics
+
+    return jax.pmap(chunk, in_axes=(0, 1, 1), donate_argnums=0, devices=_explicit(devices))
+
+
+SEED_AXES = {
+    'map': jax.lax.map,
+    'vmap': lambda function, arguments: jax.vmap(function)(arguments),
+}
+
+
+def study_per_example_call(function, devices):
+    """`call(state, raw, indices) -> {name: (devices, seeds / devices, B)}` for a study's state.
+
+    function: (state of one seed, raw (B, D), indices (B,)) -> {name: (B,)}. raw and indices are the same for all seeds.
+    """
+
+    def each_seed(state, raw, indices):
+        shared = {'step': state.step, 'preprocessing': state.preprocessing}
+        none = {name: None for name in shared}
+        return jax.lax.map(
+            lambda own: function(own.replace(**shared), raw, indices), state.replace(**none)
+        )
+
+    return jax.pmap(each_seed, in_axes=(0, None, None), devices=_explicit(devices))
+
+
 def per_example_call(function, devices):
     """`call(state, *rows) -> {name: (devices, B)}`, the same values on every device and process.
 

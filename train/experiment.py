@@ -8,14 +8,14 @@ import jax.numpy as jnp
 import numpy as np
 from absl import logging
 
+from train import advice, models, optimizers
 from train import data as datasets
 from train import devices as on
-from train import models, optimizers
 from train.data import batches
 from train.data.preprocessing import Preprocessing
 from train.errors import UserError
 from train.evaluation import Evaluator
-from train.randomness import example_keys
+from train.randomness import Seeds, example_keys
 from train.state import make_init
 from train.step import make_step, preprocess
 
@@ -30,6 +30,11 @@ class Experiment:
     optimizer: Any
     devices: Any
     evaluator: Evaluator
+
+    @property
+    def seeds(self):
+        """The run's seeds, by what they are for."""
+        return Seeds.of(self.config)
 
     @property
     def num_devices(self):
@@ -54,7 +59,7 @@ class Experiment:
         """This process's chunks from a step to the end of its epoch, see `train.data.batches.chunks`."""
         return batches.chunks(
             source,
-            self.config.seed,
+            self.seeds.order,
             start_step,
             self.config.batch_size,
             self.config.steps_per_call,
@@ -86,13 +91,17 @@ def create(config):
     warning = getattr(model, 'warning', None)
     if warning:
         logging.warning(warning)
+    if devices[0].platform == 'tpu':
+        per_device = config.batch_size // (len(devices) * jax.process_count())
+        for sentence in advice.tpu_waste(description.num_features, per_device):
+            logging.warning(sentence)
     return Experiment(
         config=config,
         description=description,
         model=model,
         optimizer=optimizers.create(config),
         devices=devices,
-        evaluator=Evaluator(model, config.seed, config.eval_batch_size, devices),
+        evaluator=Evaluator(model, Seeds.of(config).data, config.eval_batch_size, devices),
     )
 
 
@@ -101,17 +110,23 @@ def fresh_state(experiment, source):
 
     source: the training split.
     """
-    config = experiment.config
-    preprocessing = Preprocessing.fit(config, source)
-    rows = init_rows(config.seed, len(source), config.init_examples)
-
-    def init(preprocessing, raw, rows):
-        keys = example_keys(config.seed, 'init', 0, rows)
-        examples, _ = preprocess(preprocessing, raw, keys, training=True)
-        return experiment.init(config.seed, examples)
-
-    state = jax.jit(init)(preprocessing, source.gather(rows), rows)
+    preprocessing = Preprocessing.fit(experiment.config, source)
+    state = init_from_rows(experiment, source, preprocessing, experiment.seeds)
     return state.replace(preprocessing=preprocessing)
+
+
+def init_from_rows(experiment, source, preprocessing, seeds):
+    """A fresh state by `seeds`, without the preprocessing, which is fitted and stays apart."""
+    rows = init_rows(seeds.init, len(source), experiment.config.init_examples)
+
+    @jax.jit
+    def init(preprocessing, raw, rows):
+        keys = example_keys(seeds.init, 'init', 0, rows)
+        examples, _ = preprocess(preprocessing, raw, keys, training=True)
+        return experiment.init(seeds.init, examples)
+
+    state = init(preprocessing, source.gather(rows), rows)
+    return state.replace(seed=jnp.uint32(seeds.noise))
 
 
 def init_rows(seed, size, number):

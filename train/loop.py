@@ -49,7 +49,7 @@ def run(config, workdir):
         data = processes.first_then_others(lambda: datasets.load(config), 'data')
         saved = stack.enter_context(checkpoint.Checkpoints(workdir))
         session = _start(experiment, data, saved)
-        session = _Training(experiment, data, saved, workdir, interruption).run(session)
+        session = Training(experiment, data, saved, workdir, interruption).run(session)
         saved.wait()
         return conclusion.conclude(experiment, data, session, saved, workdir)
 
@@ -80,7 +80,7 @@ def _start(experiment, data, saved):
     return Session(on.replicate(state, experiment.devices), stopping)
 
 
-class _Training:
+class Training:
     """What stays the same while epochs go by; `run` takes a session and returns the one at the end."""
 
     def __init__(self, experiment, data, saved, workdir, interruption):
@@ -92,7 +92,7 @@ class _Training:
         self._saved = saved
         self._workdir = workdir
         self._interruption = interruption
-        self._call = experiment.train_call()
+        self.call = experiment.train_call()
         self._per_epoch = batches.steps_per_epoch(len(self._train), self._config.batch_size)
 
     def run(self, session):
@@ -107,7 +107,7 @@ class _Training:
         with writer, Progress(total, session.step, show=first) as progress:
             while session.step < total and not session.stopping.should_stop:
                 start, start_step = time.monotonic(), session.step
-                session, bad_step = self._epoch(session, progress)
+                session, bad_step = self.epoch(session, progress)
                 if bad_step >= 0:
                     session = self._after_break(session, bad_step)
                     continue
@@ -120,7 +120,7 @@ class _Training:
                     raise StoppedError(session.step, self._interruption.exit_code)
         return session
 
-    def _epoch(self, session, progress):
+    def epoch(self, session, progress):
         """Train to the end of the epoch, to the call after which the run is told to stop, or to broken numbers.
 
         Returns the session and the first bad step, -1 if there is none.
@@ -130,7 +130,7 @@ class _Training:
         profile = Profile(self._workdir / 'profile', self._config.profile_steps)
         for batch, indices, _ in prefetch(self._experiment.chunks(self._train, step)):
             with profile.step(step):
-                state, metrics = self._call(state, batch, indices)
+                state, metrics = self.call(state, batch, indices)
             step += len(batch)
             pending.append(metrics)
             # Waiting on the call before the last bounds the queue and leaves the device busy.

@@ -86,3 +86,13 @@ def points(samples):
     axes.plot(samples[:, 0], samples[:, 1], '.', markersize=2, alpha=0.5)
     axes.set_aspect('equal')
     return figure_png(figure)
+
+
+def spectrum(scales):
+    """NICE's scales exp(-s) (D,), largest first: how much each latent direction varies the data."""
+    figure = _figure(figsize=(6, 4))
+    axes = figure.add_subplot()
+    axes.semilogy(np.arange(1, len(scales) + 1), scales)
+    axes.set_xlabel('direction, sorted')
+    axes.set_ylabel('exp(-s)')
+    return figure_png(figure)

@@ -4,12 +4,31 @@ A key is a pure function of (seed, purpose, step, example): the example is its r
 another number of devices and another chunk length draw the same numbers.
 """
 
+import dataclasses
+
 import jax
 
 PURPOSES = {'init': 0, 'order': 1, 'noise': 2, 'eval_noise': 3, 'sample': 4}
 
 # What one example's key is split into within a step: preprocessing noise and the model's own.
 ENCODE, MODEL = 0, 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Seeds:
+    """The seeds of one run, by what they are for."""
+
+    init: int
+    order: int
+    noise: int
+    data: int  # toy data, and the noise of evaluation
+
+    @classmethod
+    def of(cls, config):
+        """`config.seed` for all of them but those that have a field of their own."""
+        names = [field.name for field in dataclasses.fields(cls)]
+        given = {name: getattr(config, f'seed_{name}') for name in names}
+        return cls(**{name: config.seed if seed < 0 else seed for name, seed in given.items()})
 
 
 def purpose_key(seed, purpose):

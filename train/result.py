@@ -73,12 +73,21 @@ def _commit():
 
 
 def line(split, found):
-    """The line printed last, in the published form with units."""
+    """The line printed last, in the published form with units; the error has two digits, or one decimal."""
+    digits = decimals(found['nats_2se'])
     text = (
-        f'{split.capitalize()} set evaluation: {found["nats"]:.1f} +- {found["nats_2se"]:.1f} nats'
+        f'{split.capitalize()} set evaluation: '
+        f'{found["nats"]:.{digits}f} +- {found["nats_2se"]:.{digits}f} nats'
     )
-    details = [f'{found["nats_data_space"]:.1f} nats in data space']
+    details = [f'{found["nats_data_space"]:.{digits}f} nats in data space']
     if 'bits_per_dim' in found:
         details.append(f'{found["bits_per_dim"]:.3f} bits per dimension')
     details.append('exact' if found['exact'] else f'a bound, {found["num_samples"]} samples')
     return f'{text} ({"; ".join(details)}; +- 2 standard errors, {found["N"]} examples)'
+
+
+def decimals(error):
+    """Decimals that show two digits of an error, one at the least."""
+    if not 0 < error < math.inf:
+        return 1
+    return max(1, 1 - math.floor(math.log10(error)))

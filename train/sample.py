@@ -1,4 +1,7 @@
-"""Draw from a trained run: `python -m train.sample --workdir=FOLDER [--number=100] [--seed=0] [--output=FILE]`."""
+"""Draw from a trained run: `python -m train.sample --workdir=FOLDER [--number=100] [--seed=0] [--output=FILE]`.
+
+`--inpaint` fills in hidden parts of ten test images instead, `--spectrum` shows NICE's sorted exp(-s).
+"""
 
 from train import commands  # first: it prepares the environment
 
@@ -8,33 +11,108 @@ _WORKDIR = flags.DEFINE_string('workdir', None, 'Folder of the run.', required=T
 _NUMBER = flags.DEFINE_integer('number', 100, 'How many samples.', lower_bound=1)
 _SEED = flags.DEFINE_integer('seed', 0, 'Seed of the samples.')
 _OUTPUT = flags.DEFINE_string(
-    'output', None, 'File without ending; by default samples-<seed> in the workdir.'
+    'output',
+    None,
+    'File without ending; by default samples-, inpainting- or spectrum-<seed> in the workdir.',
 )
+_INPAINT = flags.DEFINE_bool('inpaint', False, 'Complete ten test images under ten masks.')
+_INPAINT_STEPS = flags.DEFINE_integer('inpaint_steps', 1000, 'Steps of it.', lower_bound=0)
+_SPECTRUM = flags.DEFINE_bool('spectrum', False, 'Plot the scales exp(-s) of NICE, sorted.')
+_DATA_DIR = flags.DEFINE_string(
+    'data_dir', None, 'Prepared TFDS directory for --inpaint, if not where it was in training.'
+)
+
+INPAINTED = 10  # test images
 
 
 def main(argv):
-    """Write the samples in data space as .npy and, for images and points in the plane, as .png."""
+    """Write an array as .npy and, for images, points in the plane and the spectrum, a picture as .png."""
     del argv
+    from train import loading, workdir
+    from train.randomness import purpose_key
+
+    folder = workdir.resolve(_WORKDIR.value)
+    trained = loading.load(folder)
+    config = loading.read_config(folder)
+    if _SPECTRUM.value:
+        name, made = 'spectrum', _spectrum(*trained)
+    elif _INPAINT.value:
+        name, made = 'inpainting', _inpainting(config, trained, purpose_key(_SEED.value, 'sample'))
+    else:
+        name, made = 'samples', _samples(config, trained, purpose_key(_SEED.value, 'sample'))
+    path = workdir.resolve(_OUTPUT.value) if _OUTPUT.value else folder / f'{name}-{_SEED.value}'
+    _save(path, *made)
+
+
+def _samples(config, trained, key):
+    """(array in data space, picture or None, what it is): not clipped, which only a picture needs."""
+    import jax
     import numpy as np
 
     from train import data as datasets
-    from train import loading, pictures, showing, workdir
-    from train.randomness import purpose_key
+    from train import pictures
+    from train.errors import UserError
+
+    model, variables, preprocessing = trained
+    if getattr(model, 'is_onto', True) is False:
+        raise UserError(model.warning)
+    shape = datasets.describe(config).shape
+    method = 'sample_mean' if hasattr(model, 'sample_mean') else 'sample'
+    with jax.default_matmul_precision('highest'):
+        x = model.apply(variables, key, _NUMBER.value, method=method)
+        samples = np.asarray(preprocessing.inverse_and_log_det(x)[0]).reshape(-1, *shape)
+    png = None
+    if len(shape) == 3:
+        png = pictures.image_grid(samples, 10)
+    elif shape == (2,):
+        png = pictures.points(samples)
+    return samples, png, f'{_NUMBER.value} samples are'
+
+
+def _inpainting(config, trained, key):
+    """(completed images (10, 10, H, W, C), picture, what happened)."""
+    import numpy as np
+
+    from train import data as datasets
+    from train import inpaint, pictures
+
+    if _DATA_DIR.value:
+        config.data_dir = _DATA_DIR.value
+    shape = datasets.describe(config).shape
+    raw = datasets.load(config).source('test').gather(np.arange(INPAINTED))
+    found = inpaint.complete(*trained, raw, shape, key, _INPAINT_STEPS.value)
+    for mask, before, after in zip(found['masks'], found['before'], found['after'], strict=True):
+        print(f'{mask}: {before.mean():.1f} -> {after.mean():.1f} nats in data space')
+    png = pictures.image_grid(inpaint.panel(found, shape), INPAINTED)
+    return found['completed'].reshape(-1, INPAINTED, *shape), png, 'completed images are'
+
+
+def _spectrum(model, variables, preprocessing):
+    """(exp(-s), largest first, picture, what it is) of a NICE."""
+    del preprocessing
+    import numpy as np
+
+    from train import pictures
+    from train.errors import UserError
+
+    if 'scaling' not in variables['params']:
+        raise UserError(
+            f'--spectrum needs a model with a diagonal scaling, NICE; found {type(model).__name__}.'
+        )
+    scales = np.sort(np.exp(-np.asarray(variables['params']['scaling']['s'], np.float64)))[::-1]
+    return scales, pictures.spectrum(scales), 'the scales exp(-s), largest first, are'
+
+
+def _save(path, array, png, what):
+    import numpy as np
+
     from train.writers import save_png
 
-    folder = workdir.resolve(_WORKDIR.value)
-    model, variables, preprocessing = loading.load(folder)
-    shape = datasets.describe(loading.read_config(folder)).shape
-    key = purpose_key(_SEED.value, 'sample')
-    samples = showing.draw(model, variables, preprocessing, key, _NUMBER.value)
-    path = workdir.resolve(_OUTPUT.value) if _OUTPUT.value else folder / f'samples-{_SEED.value}'
     with path.with_suffix('.npy').open('wb') as file:
-        np.save(file, samples.reshape(-1, *shape))
-    if len(shape) == 3:
-        save_png(path.with_suffix('.png'), pictures.image_grid(samples.reshape(-1, *shape), 10))
-    elif shape == (2,):
-        save_png(path.with_suffix('.png'), pictures.points(samples))
-    print(f'{_NUMBER.value} samples are in {path.with_suffix(".npy")}')
+        np.save(file, array)
+    if png is not None:
+        save_png(path.with_suffix('.png'), png)
+    print(f'{what} in {path.with_suffix(".npy")}')
 
 
 if __name__ == '__main__':

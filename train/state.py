@@ -15,6 +15,7 @@ class TrainState(struct.PyTreeNode):
     step: () int32, micro-steps taken. One scalar also where the other fields carry a leading axis of seeds.
     seed: () uint32, seed of the training noise.
     bad_step: () int32, the first step with a non-finite term or gradient, -1 while there is none.
+    frozen: () bool, whether the state stays as it is (a seed of a study that has stopped).
     lr_scale: () float32, what every update is multiplied by; below one after a rollback.
     params, model_state, opt_state: pytrees; model_state holds the model's mutable collections.
     average: exponential moving average of params, or None.
@@ -24,6 +25,7 @@ class TrainState(struct.PyTreeNode):
     step: jax.Array
     seed: jax.Array
     bad_step: jax.Array
+    frozen: jax.Array
     lr_scale: jax.Array
     params: Any
     model_state: Any
@@ -56,6 +58,7 @@ def make_init(model, optimizer, *, ema=0.0):
             step=step,
             seed=jnp.asarray(seed, jnp.uint32),
             bad_step=jnp.int32(-1),
+            frozen=jnp.bool_(False),
             lr_scale=jnp.float32(1),
             params=params,
             model_state=model_state,

@@ -59,7 +59,7 @@ def make_step(model, optimizer, *, ema=0.0, matmul_precision='highest'):
         finite = jnp.isfinite(norm)
         for value in sums.values():
             finite &= jnp.isfinite(value)
-        ok = finite & (state.bad_step < 0)
+        ok = finite & (state.bad_step < 0) & ~state.frozen
 
         def update(state):
             updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
@@ -75,7 +75,7 @@ def make_step(model, optimizer, *, ema=0.0, matmul_precision='highest'):
         fitted = state.preprocessing
         state = state.replace(preprocessing=None)
         state = jax.lax.cond(ok, update, lambda state: state, state)
-        first_bad = ~finite & (state.bad_step < 0)
+        first_bad = ~finite & (state.bad_step < 0) & ~state.frozen
         state = state.replace(
             step=state.step + 1,
             bad_step=jnp.where(first_bad, state.step, state.bad_step),

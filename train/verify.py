@@ -17,7 +17,8 @@ def main(argv):
     from train import data as datasets
     from train import loading, verification, workdir
     from train.errors import UserError
-    from train.randomness import ENCODE, example_keys, purpose_key
+    from train.evaluation import SPLITS
+    from train.randomness import Seeds, example_keys, purpose_key
     from train.step import preprocess
 
     folder = workdir.resolve(_WORKDIR.value)
@@ -27,7 +28,7 @@ def main(argv):
         raise UserError(f'train.verify checks exact flows, found config.model={config.model}.')
     source = datasets.load(config).source('validation')
     rows = np.arange(min(_ROWS.value, len(source)), dtype=np.int32)
-    keys = example_keys(config.seed, 'eval_noise', ENCODE, rows)
+    keys = example_keys(Seeds.of(config).data, 'eval_noise', SPLITS['validation'], rows)
     with jax.default_matmul_precision('highest'):
         x, _ = preprocess(preprocessing, source.gather(rows), keys, training=False)
         key = purpose_key(config.seed, 'sample')

@@ -1,0 +1,1 @@
+"""What the performance claims rest on; run as `python -m benchmarks.NAME`."""

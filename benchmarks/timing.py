@@ -1,0 +1,41 @@
+"""Comparing sides fairly: all of them by turns in one run, medians and spreads of each."""
+
+import json
+import pathlib
+import time
+
+import numpy as np
+
+from train.result import provenance
+
+RESULTS = pathlib.Path(__file__).resolve().parents[1] / 'results' / 'benchmarks'
+
+
+def by_turns(sides, rounds):
+    """Run every side once a round; name -> seconds of each round, an array.
+
+    sides: name -> function of no arguments that returns when its work is done. The first round, which compiles, is
+    dropped.
+    """
+    seconds = {name: [] for name in sides}
+    for turn in range(rounds + 1):
+        for name, function in sides.items():
+            start = time.perf_counter()
+            function()
+            if turn:
+                seconds[name].append(time.perf_counter() - start)
+    return {name: np.array(values) for name, values in seconds.items()}
+
+
+def summary(seconds, scale=1.0):
+    """Median, quartiles and count of an array of seconds, each times `scale`."""
+    low, median, high = np.percentile(seconds * scale, [25, 50, 75])
+    return {'median': median, 'quartiles': [low, high], 'rounds': len(seconds)}
+
+
+def record(name, command, found):
+    """Write a benchmark's figures with where they come from to `results/benchmarks/NAME.json`, and print them."""
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    text = json.dumps({'command': command, **found, **provenance()}, indent=2)
+    (RESULTS / f'{name}.json').write_text(text + '\n')
+    print(text)
