@@ -9,12 +9,14 @@ def get_config():
     _model(config)
     _data(config)
     _optimisation(config)
+    _study(config)
     _run(config)
     return config
 
 
 def _model(config):
-    config.model = 'mlp_flow'  # mlp_flow | nice
+    # mlp_flow | nice | flow | study_vae | lvae | draw | draw2 | draw3 | draw4
+    config.model = 'mlp_flow'
     config.prior = 'gaussian'  # gaussian | logistic: the flow's factorial base density
     # mlp_flow: affine layers with an activation after each but the last.
     config.num_layers = 2
@@ -22,10 +24,14 @@ def _model(config):
     config.alpha = 0.01  # slope of smooth_leaky_relu on the left; scale of elu
     config.bias = True
     config.gradient = 'relative'  # relative: O(D^2) | ordinary: autodiff through slogdet, O(D^3)
-    # nice: additive couplings and a diagonal scaling.
+    # nice: additive couplings and a diagonal scaling; flow: num_couplings affine couplings on vectors.
     config.num_couplings = 4
     config.hidden_layers = 5  # of each coupling's ReLU network
     config.hidden_units = 1000
+    # study_vae, lvae, draw.
+    config.kl_warmup_steps = (
+        0  # steps over which the weight of the KL in the loss grows from 0 to 1
+    )
     config.partition = 'odd_first'  # odd_first | even_first | halves
 
 
@@ -33,13 +39,16 @@ def _data(config):
     config.dataset = 'mnist'
     config.toy_name = 'sine'  # which density, for dataset=toy
     config.toy_size = 5000  # rows of each split, for dataset=toy
+    config.max_rows = 0  # use at most the first so many rows of each split, to try out; 0: all
     # none | logit | logit_mean | standardise | mean | zca | unit | pixel_mean | binarise
     config.preprocessing = 'none'
     config.logit_lambda = 1e-6  # pixels are squeezed to [lambda, 1 - lambda] before the logit
     config.zca_epsilon = 1e-3  # added to the variances that preprocessing=zca divides by
     config.symmetric_range = False  # images in (-1, 1) instead of (0, 1), before the preprocessing
     config.flip = False  # mirror training images at random (cifar10)
-    config.source = 'map'  # map: memory-mapped files | memory: read whole | stream: record by record
+    config.source = (
+        'map'  # map: memory-mapped files | memory: read whole | stream: record by record
+    )
     config.data_dir = ''  # prepared TFDS directory; empty: TFDS_DATA_DIR, then TFDS's default
     config.manual_dir = ''  # folder with original files downloaded by hand
     config.cache_dir = (
@@ -77,6 +86,14 @@ def _optimisation(config):
     config.eval_every = 1  # epochs between validations
     config.init_examples = 10_000  # training rows that data-dependent layers start from
     config.init_from = ''  # workdir of a run whose best parameters to start from
+
+
+def _study(config):
+    config.num_seeds = 1  # how many seeds `train.study` trains: config.seed, config.seed + 1, ...
+    config.vary = 'init,order,noise'  # what differs between the seeds; the rest follows config.seed
+    config.seed_axis = (
+        'auto'  # map | vmap | auto: how the seeds of one device run; auto: map on a CPU
+    )
 
 
 def _run(config):

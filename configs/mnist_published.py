@@ -2,8 +2,9 @@
 
     python -m train.main --config=configs/mnist_published.py
 
-Published: -1375.2 +- 1.4 nats (Gresele et al. 2020, arXiv:2006.15090; validation -1432.0, -1378.1, -1375.3 after epochs 1,
-5 and 10 in the authors' notebook, whose Adam counted epochs instead of steps and so took steps 0.15 to 0.3 times as long).
+Published: -1375.2 +- 1.4 nats (Gresele et al. 2020, arXiv:2006.15090); validation -1432.0, -1378.1, -1375.3 after
+epochs 1, 5 and 10 in the authors' notebook, whose Adam counted epochs instead of steps and so took steps 0.15 to 0.3
+times as long.
 """
 
 from configs import default

@@ -1,14 +1,21 @@
 """Invertible models with exact likelihoods."""
 
 from flows.activations import ACTIVATIONS, ELU, LeakyTanh, SmoothLeakyReLU, Softplus, activation
+from flows.actnorm import ActNorm
+from flows.affine_coupling import AffineCoupling, MLPConditioner
 from flows.bijector import Bijector, Chain
 from flows.coupling import AdditiveCoupling, Halves, Reverse, Stripes
+from flows.coupling_flow import CouplingFlow
 from flows.flow import Flow
+from flows.image_flow import ImageFlow
+from flows.invertible_conv import InvertibleConv
 from flows.mlp import MLP
 from flows.mlp_flow import MLPFlow
 from flows.nice import NICE, PARTITIONS, DiagonalScaling
 from flows.priors import PRIORS, Gaussian, Logistic, prior
 from flows.relative_affine import RelativeAffine, ordinary_affine, relative_affine
+from flows.squeeze import Slice, Squeeze
+from flows.surjections import StandardUniform, UniformAugmentation, UniformDequantisation
 
 __all__ = [
     'ACTIVATIONS',
@@ -17,21 +24,32 @@ __all__ = [
     'NICE',
     'PARTITIONS',
     'PRIORS',
+    'ActNorm',
     'AdditiveCoupling',
+    'AffineCoupling',
     'Bijector',
     'Chain',
+    'CouplingFlow',
     'DiagonalScaling',
     'Flow',
     'Gaussian',
     'Halves',
+    'ImageFlow',
+    'InvertibleConv',
     'LeakyTanh',
     'Logistic',
+    'MLPConditioner',
     'MLPFlow',
     'RelativeAffine',
     'Reverse',
+    'Slice',
     'SmoothLeakyReLU',
     'Softplus',
+    'Squeeze',
+    'StandardUniform',
     'Stripes',
+    'UniformAugmentation',
+    'UniformDequantisation',
     'activation',
     'ordinary_affine',
     'prior',

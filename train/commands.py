@@ -26,6 +26,23 @@ def run(main):
     app.run(lambda argv: sys.exit(_guarded(main, argv)), flags_parser=_parse)
 
 
+def config_of(holder):
+    """(frozen config, name of its file) of a config flag; UserError where the file is missing or was not named."""
+    import ml_collections
+    from ml_collections import config_flags
+
+    flag = flags.FLAGS[holder.name]
+    if not flag.present:
+        raise UserError('--config must name a config file; try --config=configs/mnist.py.')
+    name = config_flags.get_config_filename(flag)
+    try:
+        return ml_collections.FrozenConfigDict(holder.value), name
+    except OSError as error:
+        raise UserError(
+            f'--config must name a config file, found none at {name}; try --config=configs/mnist.py.'
+        ) from error
+
+
 def _worth_reading(record):
     """Drop what libraries tell of each of their own steps; their warnings stay."""
     return record.levelno > INFO or not re.search(

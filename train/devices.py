@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import jax_utils
 
 from train.errors import UserError
@@ -27,6 +28,13 @@ def choose(num_devices):
 def replicate(tree, devices):
     """A copy of the pytree on every device, with a leading device axis."""
     return jax_utils.replicate(tree, devices)
+
+
+def place(tree, devices):
+    """A pytree of host arrays whose leading axis is the device, each part on its own."""
+    mesh = jax.sharding.Mesh(np.array(devices), (AXIS,))
+    sharding = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(AXIS))
+    return jax.device_put(tree, sharding)
 
 
 def first(tree):

@@ -78,13 +78,17 @@ class Experiment:
         )
 
 
-def create(config):
-    """The experiment of a config; raises UserError where the config or the devices do not fit together."""
+def create(config, *, seeds_share_batch=True):
+    """The experiment of a config; raises UserError where the config or the devices do not fit together.
+
+    seeds_share_batch: whether the devices divide a batch; in a study they divide the seeds.
+    """
     description = datasets.describe(config)
     if config.on_nan not in ('raise', 'rollback'):
         raise UserError(f'config.on_nan must be raise or rollback; found {config.on_nan}.')
     devices = on.choose(config.num_devices)
-    batches.check_batch_size(config.batch_size, len(devices) * jax.process_count())
+    if seeds_share_batch:
+        batches.check_batch_size(config.batch_size, len(devices) * jax.process_count())
     batches.steps_per_epoch(description.split_sizes[0], config.batch_size)
     Preprocessing.template(config, description.shape)
     model = models.create(config, description)

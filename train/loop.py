@@ -45,7 +45,7 @@ def run(config, workdir):
             workdirs.create(workdir, config)
             stack.enter_context(Lease(workdir))
         interruption = stack.enter_context(Interruption())
-        stack.enter_context(_disk_errors(workdir))
+        stack.enter_context(disk_errors(workdir))
         data = processes.first_then_others(lambda: datasets.load(config), 'data')
         saved = stack.enter_context(checkpoint.Checkpoints(workdir))
         session = _start(experiment, data, saved)
@@ -55,7 +55,7 @@ def run(config, workdir):
 
 
 @contextlib.contextmanager
-def _disk_errors(workdir):
+def disk_errors(workdir):
     """A disk that fills up or goes away ends the run with one sentence."""
     try:
         yield

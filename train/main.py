@@ -26,20 +26,10 @@ def main(argv):
     """Train, or go on, or say that the run is finished; the last line is the test likelihood."""
     del argv
     import jax
-    import ml_collections
 
     from train import loop, processes, result, workdir
-    from train.errors import UserError
 
-    if not flags.FLAGS['config'].present:
-        raise UserError('--config must name a config file; try --config=configs/mnist.py.')
-    name = config_flags.get_config_filename(flags.FLAGS['config'])
-    try:
-        config = ml_collections.FrozenConfigDict(_CONFIG.value)
-    except OSError as error:
-        raise UserError(
-            f'--config must name a config file, found none at {name}; try --config=configs/mnist.py.'
-        ) from error
+    config, name = commands.config_of(_CONFIG)
     processes.join(_COORDINATOR.value, _PROCESSES.value, _PROCESS.value)
     path = _WORKDIR.value or workdir.default_path(config, name)
     folder = workdir.resolve(path)

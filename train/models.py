@@ -1,7 +1,8 @@
 """The models that `config.model` names, built from plain fields."""
 
-from flows import NICE, MLPFlow
+from flows import NICE, CouplingFlow, ImageFlow, MLPFlow
 from train.errors import UserError
+from vaes import DRAW, ConvergenceVAE, LadderVAE
 
 
 def _mlp_flow(config, description):
@@ -26,7 +27,81 @@ def _nice(config, description):
     )
 
 
-MODELS = {'mlp_flow': _mlp_flow, 'nice': _nice}
+def _flow(config, description):
+    if len(description.shape) == 1:
+        return CouplingFlow(
+            num_features=description.num_features,
+            num_couplings=config.num_couplings,
+            prior=config.prior,
+        )
+    return ImageFlow(shape=description.shape, levels=2)
+
+
+def _study_vae(config, description):
+    sizes = TOY_SIZES if len(description.shape) == 1 else {}
+    return ConvergenceVAE(
+        num_features=description.num_features,
+        output=_output(config, description),
+        kl_warmup_steps=config.kl_warmup_steps,
+        **sizes,
+    )
+
+
+def _lvae(config, description):
+    sizes = {}
+    if len(description.shape) == 1:
+        sizes = {'hidden': (128,) * 3, 'latent_dims': (4,) * 3}
+    return LadderVAE(
+        num_features=description.num_features,
+        output=_output(config, description),
+        kl_warmup_steps=config.kl_warmup_steps,
+        **sizes,
+    )
+
+
+def _draw(read_error, accumulate):
+    def build(config, description):
+        if len(description.shape) != 3:
+            raise ValueError(
+                f'config.model={config.model} reads images, found data of shape {description.shape}: '
+                'use study_vae, lvae or flow.'
+            )
+        return DRAW(
+            shape=description.shape,
+            read_error=read_error,
+            accumulate=accumulate,
+            kl_warmup_steps=config.kl_warmup_steps,
+        )
+
+    return build
+
+
+def _output(config, description):
+    """Bernoulli for binary images, Gaussian for vectors; a ValueError for images in grey levels."""
+    if len(description.shape) == 1:
+        return 'gaussian'
+    if config.preprocessing != 'binarise':
+        raise ValueError(
+            f'config.model={config.model} has a Bernoulli output for images and needs config.preprocessing=binarise; '
+            f'found {config.preprocessing}.'
+        )
+    return 'bernoulli'
+
+
+# The published sizes for vectors; those for images are the models' defaults.
+TOY_SIZES = {'hidden': (128,) * 3, 'latent_dim': 4}
+
+MODELS = {
+    'mlp_flow': _mlp_flow,
+    'nice': _nice,
+    'flow': _flow,
+    'study_vae': _study_vae,
+    'lvae': _lvae,
+    'draw': _draw(read_error=True, accumulate=True),
+    'draw2': _draw(read_error=False, accumulate=True),
+    'draw3': _draw(read_error=True, accumulate=False),
+    'draw4': _draw(read_error=False, accumulate=False),
+}
 
 
 def create(config, description):

@@ -27,6 +27,7 @@ FREE_FIELDS = frozenset(
         'on_nan',
         'max_rollbacks',
         'num_samples',
+        'seed_axis',
     ]
 )
 

@@ -1,4 +1,4 @@
-"""Toy densities as a dataset: `config.toy_size` points in every split, drawn from `config.seed`."""
+"""Toy densities as a dataset: `config.toy_size` points in every split, drawn from the seed of the data."""
 
 import functools
 
@@ -34,7 +34,8 @@ def describe(config):
 def load(config):
     """The density `config.toy_name` as `Data`; each split has its own random numbers."""
     description = describe(config)
-    name, size, seed = config.toy_name, config.toy_size, config.seed
+    name, size = config.toy_name, config.toy_size
+    seed = config.seed if config.seed_data < 0 else config.seed_data
     toy = TOYS[name]
 
     @functools.cache

@@ -1,0 +1,142 @@
+"""Studies over seeds: each seed is a single run, whatever the devices, the mapping, or what happens to the others."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+from etils import epath
+
+from tests import runs
+from tests.test_run import TermAfter
+from train import devices as on
+from train import experiment as experiments
+from train import loading, loop, study_loop, study_parts
+from train.checkpoint import Checkpoints
+from train.errors import StoppedError, UserError
+from train.randomness import Seeds
+
+
+def config(**fields):
+    base = {'model': 'flow', 'num_seeds': 3, 'seed': 5, 'seed_data': 0, 'num_couplings': 2}
+    return runs.config(**{**base, **fields})
+
+
+def study(folder, **fields):
+    return study_loop.run(config(**fields), epath.Path(folder))
+
+
+@pytest.fixture(scope='module')
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('study')
+    return folder, study(folder, num_devices=2)
+
+
+def test_each_seed_equals_a_single_run(finished, tmp_path):
+    _, found = finished
+    for position, seed in enumerate([5, 6, 7]):
+        single = loop.run(config(seed=seed), epath.Path(tmp_path / str(seed)))
+        lines = (tmp_path / str(seed) / 'metrics.jsonl').read_text().splitlines()
+        losses = [json.loads(line)['validation_nll'] for line in lines]
+        np.testing.assert_allclose(found['val'][position], losses, rtol=1e-5)
+        assert found['test_nats'][position] == pytest.approx(single['nats'], rel=1e-5)
+    assert len({losses[-1] for losses in found['val']}) == 3
+
+
+@pytest.mark.parametrize('fields', [{'num_devices': 4}, {'num_devices': 1, 'seed_axis': 'vmap'}])
+def test_devices_that_seeds_do_not_divide_and_mappings_give_the_same_curves(
+    tmp_path, finished, fields
+):
+    _, expected = finished
+    found = study(tmp_path, **fields)
+    assert np.shape(found['val']) == (3, 2)
+    np.testing.assert_allclose(found['val'], expected['val'], rtol=1e-5)
+    np.testing.assert_allclose(found['train'], expected['train'], rtol=1e-5)
+
+
+def test_study_leaves_tables_and_pictures(finished):
+    folder, found = finished
+    assert json.loads((folder / 'study.json').read_text())['val'] == found['val']
+    assert '| best |' in (folder / 'study.md').read_text()
+    assert (folder / 'study.csv').read_text().startswith('metric,median')
+    for name in ('curves', 'metrics'):
+        assert (folder / f'{name}.png').read_bytes().startswith(b'\x89PNG')
+    assert found['seeds'][1] == {'init': 6, 'order': 6, 'noise': 6, 'data': 0}
+    assert found['diverged'] == [None] * 3
+    assert found['metrics']['divergence_rate'] == 0.0
+
+
+def test_stopped_study_resumes_to_the_same_bits(tmp_path, finished, monkeypatch):
+    folder, expected = finished
+    with monkeypatch.context() as patch:
+        patch.setattr(on, 'train_call', None)
+        call = on.study_call
+
+        def interrupted(step, devices, seed_axis):
+            patch.setattr(on, 'train_call', lambda *_: call(step, devices, seed_axis))
+            TermAfter(patch, 4)
+            return on.train_call(step, devices)
+
+        patch.setattr(on, 'study_call', interrupted)
+        with pytest.raises(StoppedError) as stopped:
+            study(tmp_path, num_devices=2)
+    assert stopped.value.step == 11
+    found = study(tmp_path, num_devices=2)
+    assert found['val'] == expected['val']
+    runs.assert_same_bits(latest(tmp_path), latest(folder))
+
+
+def latest(folder):
+    experiment = experiments.create(
+        loading.read_config(epath.Path(folder)), seeds_share_batch=False
+    )
+    template = study_parts.template(experiment, 4)  # three seeds, padded to two devices
+    with Checkpoints(folder) as saved:
+        trees, _ = saved.restore_latest({'state': template, 'best': template.variables})
+    return trees
+
+
+def test_diverged_seed_is_marked_and_leaves_the_others_alone(tmp_path, finished, monkeypatch):
+    _, expected = finished
+    first_states = study_parts.first_states
+
+    def poisoned(*arguments):
+        state = first_states(*arguments)
+        leaf = jax.tree.leaves(state.params)[0]
+        leaf[1] = np.nan
+        return state
+
+    monkeypatch.setattr(study_parts, 'first_states', poisoned)
+    found = study(tmp_path, num_devices=1)
+    assert found['diverged'] == [None, 1, None]
+    assert np.isnan(found['val'][1]).all()
+    for seed in (0, 2):
+        np.testing.assert_allclose(found['val'][seed], expected['val'][seed], rtol=1e-5)
+    assert found['metrics']['divergence_rate'] == pytest.approx(1 / 3)
+
+
+def test_stopped_seed_is_frozen_while_others_go_on(tmp_path):
+    found = study(tmp_path, epochs=12, look_ahead=1, lr=0.1)
+    best, curves = found['best_epochs'], np.array(found['val'])
+    assert found['epochs'] == curves.shape[1]
+    for epoch, curve in zip(best, curves, strict=True):
+        assert np.argmin(curve[: epoch + 1]) == epoch - 1
+        assert (curve[epoch + 1 :] == curve[epoch]).all()
+
+
+def test_one_factor_can_be_varied_alone():
+    seeds = study_parts.all_seeds(config(vary='order', seed=5))
+    assert seeds == [Seeds(init=5, order=5 + i, noise=5, data=0) for i in range(3)]
+
+
+@pytest.mark.parametrize(
+    ('fields', 'sentence'),
+    [
+        ({'vary': 'order,weather'}, 'config.vary must name some of init,order,noise'),
+        ({'num_seeds': 0}, 'config.num_seeds must be positive'),
+        ({'seed_axis': 'scan'}, 'config.seed_axis must be auto, map or vmap'),
+    ],
+)
+def test_mistakes_are_refused(tmp_path, fields, sentence):
+    with pytest.raises(UserError, match=sentence):
+        study(tmp_path, **fields)

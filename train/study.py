@@ -1,0 +1,29 @@
+"""Train many seeds at once: `python -m train.study --config=configs/study_toy.py --config.num_seeds=10`."""
+
+from train import commands  # first: it prepares the environment
+
+from absl import flags, logging  # isort: skip
+from ml_collections import config_flags  # isort: skip
+
+_CONFIG = config_flags.DEFINE_config_file(
+    'config', None, 'A file of configs/, with :variant behind it for a variant.', lock_config=True
+)
+_WORKDIR = flags.DEFINE_string(
+    'workdir', None, 'Folder of the study; by default runs/<config>-<hash of what defines it>.'
+)
+
+
+def main(argv):
+    """Train, or go on; the last lines are the study's table."""
+    del argv
+    from train import study_loop, workdir
+
+    config, name = commands.config_of(_CONFIG)
+    folder = workdir.resolve(_WORKDIR.value or workdir.default_path(config, name))
+    logging.info('Workdir: %s', folder)
+    study_loop.run(config, folder)
+    print((folder / 'study.md').read_text())
+
+
+if __name__ == '__main__':
+    commands.run(main)

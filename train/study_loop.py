@@ -1,0 +1,208 @@
+"""A study: one config trained from many seeds in one program, each seed with its own stopping and its own end."""
+
+import collections
+import contextlib
+import dataclasses
+import json
+
+import jax
+import numpy as np
+from absl import logging
+
+from train import checkpoint, processes, study_parts, study_results
+from train import data as datasets
+from train import experiment as experiments
+from train import workdir as workdirs
+from train.data import batches
+from train.data.prefetch import prefetch
+from train.errors import StoppedError, UserError
+from train.interruption import Interruption
+from train.lease import Lease
+from train.loop import disk_errors
+from train.progress import Progress
+from train.stopping import Stopping
+from train.study_session import StudySession, add, means, take_improved
+
+# A term that says how well a model trains, by what it logs: the first that is there, with its sign as a loss.
+LOSSES = (('nll', 1), ('elbo', -1), ('nll_without_log_det_W', 1))
+
+
+def run(config, workdir):
+    """Train all seeds of a config in a folder, or go on; returns what `study.json` holds.
+
+    Raises UserError for what the user can mend and StoppedError after a signal. A seed whose numbers break is marked
+    and leaves the others alone.
+    """
+    if jax.process_count() > 1:
+        raise UserError(f'train.study runs in one process, found {jax.process_count()}.')
+    workdirs.check(workdir, config)
+    experiment = experiments.create(config, seeds_share_batch=False)
+    seeds = study_parts.padded(study_parts.all_seeds(config), len(experiment.devices))
+    workdirs.create(workdir, config)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(Lease(workdir))
+        interruption = stack.enter_context(Interruption())
+        stack.enter_context(disk_errors(workdir))
+        data = datasets.load(config)
+        saved = stack.enter_context(checkpoint.Checkpoints(workdir))
+        study = Study(experiment, seeds, data, saved, interruption)
+        session = study.run(study.start())
+        saved.wait()
+        return study_results.conclude(study, session, workdir)
+
+
+class Study:
+    """What stays the same while epochs go by."""
+
+    def __init__(self, experiment, seeds, data, saved, interruption):
+        self.experiment = experiment
+        self.config = experiment.config
+        self.seeds = seeds
+        self.data = data
+        self.evaluate = study_parts.StudyEvaluator(experiment)
+        self._train = data.source('train')
+        self._validation = data.source('validation')
+        self._saved = saved
+        self._interruption = interruption
+        self._call = study_parts.training_call(experiment)
+        self.per_epoch = batches.steps_per_epoch(len(self._train), self.config.batch_size)
+
+    def start(self):
+        """The newest checkpoint's session, or a fresh one."""
+        template = study_parts.template(self.experiment, len(self.seeds))
+        both = {'state': template, 'best': template.variables}
+        restored = self._saved.restore_latest(both)
+        if restored is not None:
+            trees, record = restored
+            logging.info('Going on from step %d.', record['step'])
+            state = study_parts.spread(trees['state'], self.experiment.devices)
+            return StudySession.from_record(state, trees['best'], record)
+        first = study_parts.first_states(self.experiment, self._train, self.seeds)
+        return StudySession(
+            state=study_parts.spread(first, self.experiment.devices),
+            best=first.variables,
+            stoppings=(Stopping(self.config.look_ahead),) * len(self.seeds),
+            diverged=(None,) * len(self.seeds),
+            curves={'train': [[] for _ in self.seeds], 'validation': [[] for _ in self.seeds]},
+        )
+
+    def run(self, session):
+        """Epochs until the budget is used up or no seed trains any more."""
+        total = self.config.epochs * self.per_epoch
+        with Progress(total, session.step, show=processes.is_first()) as progress:
+            while session.step < total and session.running.any():
+                session = self._epoch(session, progress)
+                if session.step % self.per_epoch:
+                    self._save(session)
+                    raise StoppedError(session.step, self._interruption.exit_code)
+                session = self._close_epoch(session, progress)
+                if self._interruption.requested() and session.step < total:
+                    raise StoppedError(session.step, self._interruption.exit_code)
+        return session
+
+    def _epoch(self, session, progress):
+        """Train to the end of the epoch, or to the call after which the study is told to stop."""
+        pending = collections.deque()
+        state, step, sums = session.state, session.step, session.sums
+        devices = len(self.experiment.devices)
+        chunks = study_parts.chunks(self.config, self._train, self.seeds, step, devices)
+        for batch, indices in prefetch(chunks):
+            state, metrics = self._call(state, batch, indices)
+            step += len(batch)
+            pending.append(metrics)
+            # Waiting on the call before the last bounds the queue and leaves the devices busy.
+            if len(pending) > 2:
+                sums = add(sums, _of_seeds(pending.popleft()))
+            progress.at(step)
+            if self._interruption.requested():
+                break
+        while pending:
+            sums = add(sums, _of_seeds(pending.popleft()))
+        return dataclasses.replace(session, state=state, step=step, sums=sums)
+
+    def _close_epoch(self, session, progress):
+        """Validate all seeds, mark what broke, decide for each whether it goes on, and save."""
+        epoch, running = session.step // self.per_epoch, session.running
+        host = study_parts.gather(session.state)
+        broke = running & (host.bad_step >= 0)
+        quantity = 'log_likelihood' if self.experiment.model.exact else 'elbo'
+        found = self.evaluate(
+            session.state, self._validation, 'validation', quantity, self.config.eval_samples
+        )
+        # A seed that stopped early keeps its last losses; one that broke has none from then on.
+        broken = broke | np.array([epoch is not None for epoch in session.diverged])
+        validation = np.where(broken, np.nan, -found['value'].astype(np.float64).mean(axis=1))
+        before = [curve[-1] if curve else np.nan for curve in session.curves['train']]
+        train = np.where(running, training_loss(means(session.sums)), before)
+        train = np.where(broken, np.nan, train)
+        stoppings = tuple(
+            stopping.update(epoch, loss) if on else stopping
+            for stopping, loss, on in zip(session.stoppings, validation, running, strict=True)
+        )
+        improved = running & np.array([stopping.improved for stopping in stoppings])
+        session = dataclasses.replace(
+            session,
+            stoppings=stoppings,
+            best=take_improved(session.best, host.variables, improved),
+            diverged=tuple(
+                epoch if bad else before
+                for before, bad in zip(session.diverged, broke, strict=True)
+            ),
+            curves=_extend(session.curves, train=train, validation=validation),
+            sums={},
+        )
+        frozen = host.replace(frozen=~session.running)
+        if (frozen.frozen != host.frozen).any():
+            state = study_parts.spread(frozen, self.experiment.devices)
+            session = dataclasses.replace(session, state=state)
+        self._save(session)
+        if epoch % self.config.log_every == 0:
+            progress.line(self._line(epoch, session))
+        return session
+
+    def _line(self, epoch, session):
+        count = self.config.num_seeds
+        losses = np.array([curve[-1] for curve in session.curves['validation'][:count]])
+        diverged = sum(epoch is not None for epoch in session.diverged[:count])
+        finite = losses[np.isfinite(losses)]
+        summary = (
+            'no seed trains'
+            if not finite.size
+            else (
+                f'validation loss median {np.median(finite):.3f}, '
+                f'from {finite.min():.3f} to {finite.max():.3f} over {finite.size} seeds'
+            )
+        )
+        return f'epoch {epoch}: {summary}, {diverged} diverged'
+
+    def _save(self, session):
+        if session.step in self._saved.steps():
+            return
+        trees = {'state': study_parts.gather(session.state), 'best': session.best}
+        record = {**session.record(), 'config': json.loads(self.config.to_json())}
+        self._saved.save(session.step, trees, record, float('inf'))
+
+
+def training_loss(terms):
+    """(seeds,) the training loss in nats among an epoch's mean terms."""
+    for name, sign in LOSSES:
+        if name in terms:
+            return sign * terms[name]
+    raise ValueError(
+        f'a model must log one of {[name for name, _ in LOSSES]}, found {list(terms)}.'
+    )
+
+
+def _of_seeds(metrics):
+    """Metrics of all devices as (seeds,) arrays on the host."""
+    return jax.tree.map(lambda leaf: np.asarray(leaf).reshape(-1), jax.device_get(metrics))
+
+
+def _extend(curves, **values):
+    """The curves with one more epoch."""
+    return {
+        name: [
+            [*curve, float(value)] for curve, value in zip(curves[name], values[name], strict=True)
+        ]
+        for name in curves
+    }

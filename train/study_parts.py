@@ -1,0 +1,165 @@
+"""What a study is made of: its seeds, their batches, their first states, and one evaluation of all of them."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from flows.keys import fold_in
+from train import devices as on
+from train import experiment as experiments
+from train.data import batches
+from train.data.preprocessing import Preprocessing
+from train.errors import UserError
+from train.evaluation import SPLITS
+from train.randomness import MODEL, Seeds, example_keys
+from train.step import make_step, preprocess
+
+
+def all_seeds(config):
+    """The `Seeds` of each run of a study: config.seed + i for what `config.vary` names, config.seed's for the rest."""
+    varied = [name for name in config.vary.split(',') if name]
+    known = [field.name for field in dataclasses.fields(Seeds) if field.name != 'data']
+    if not set(varied) <= set(known):
+        raise UserError(f'config.vary must name some of {",".join(known)}; found {config.vary}.')
+    if config.num_seeds < 1:
+        raise UserError(f'config.num_seeds must be positive; found {config.num_seeds}.')
+    base = Seeds.of(config)
+    return [
+        dataclasses.replace(base, **{name: config.seed + i for name in varied})
+        for i in range(config.num_seeds)
+    ]
+
+
+def padded(seeds, num_devices):
+    """The seeds with the last one repeated up to a multiple of the devices."""
+    return seeds + [seeds[-1]] * (-len(seeds) % num_devices)
+
+
+def seed_axis(config, devices):
+    """How the seeds of a device run: by `lax.map` on a CPU, where it measured faster, by vmap elsewhere."""
+    if config.seed_axis not in ('auto', *on.SEED_AXES):
+        raise UserError(f'config.seed_axis must be auto, map or vmap; found {config.seed_axis}.')
+    if config.seed_axis != 'auto':
+        return config.seed_axis
+    return 'map' if devices[0].platform == 'cpu' else 'vmap'
+
+
+def training_call(experiment):
+    """A chunk of training steps of all seeds, see `train.devices.study_call`."""
+    config = experiment.config
+    step = make_step(
+        experiment.model,
+        experiment.optimizer,
+        ema=config.ema,
+        matmul_precision=config.matmul_precision,
+    )
+    return on.study_call(step, experiment.devices, seed_axis(config, experiment.devices))
+
+
+def first_states(experiment, source, seeds):
+    """The states of all seeds before their first step, on the host, leading axis (seeds,) but for what they share."""
+    preprocessing = Preprocessing.fit(experiment.config, source)
+    states = [
+        jax.device_get(experiments.init_from_rows(experiment, source, preprocessing, each))
+        for each in seeds
+    ]
+    stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *states)
+    return stacked.replace(step=states[0].step, preprocessing=jax.device_get(preprocessing))
+
+
+def template(experiment, num_seeds):
+    """The shapes and dtypes of `first_states`, without touching the data."""
+    state = experiment.template()
+
+    def stacked(leaf):
+        return jax.ShapeDtypeStruct((num_seeds, *leaf.shape), leaf.dtype)
+
+    whole = jax.tree.map(stacked, state.replace(preprocessing=None))
+    return whole.replace(step=state.step, preprocessing=state.preprocessing)
+
+
+def spread(state, devices):
+    """A host state of all seeds on the devices: seeds are dealt out, what they share goes to each."""
+    shared = on.replicate({'step': state.step, 'preprocessing': state.preprocessing}, devices)
+    own = state.replace(step=None, preprocessing=None)
+    count = len(devices)
+    dealt = jax.tree.map(lambda leaf: leaf.reshape(count, -1, *leaf.shape[1:]), own)
+    return on.place(dealt, devices).replace(**shared)
+
+
+def gather(state):
+    """The inverse of `spread`: a state of all seeds on the host."""
+    own = jax.device_get(state.replace(step=None, preprocessing=None))
+    shared = on.unreplicate({'step': state.step, 'preprocessing': state.preprocessing})
+    flat = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), own)
+    return flat.replace(**shared)
+
+
+def chunks(config, source, seeds, start_step, num_devices):
+    """Batches of all seeds from a step to the end of its epoch, each in its own order.
+
+    Yields (rows (steps, devices, seeds / devices, B, D), indices (steps, devices, seeds / devices, B)).
+    """
+    per_epoch = batches.steps_per_epoch(len(source), config.batch_size)
+    epoch, position = divmod(start_step, per_epoch)
+    used = per_epoch * config.batch_size
+    orders = np.stack(
+        [
+            batches.order(len(source), each.order, epoch)[:used].reshape(per_epoch, -1)
+            for each in seeds
+        ],
+        axis=1,
+    )
+    edges = [e for e in batches.chunk_edges(per_epoch, config.steps_per_call) if e > position]
+    for first, last in zip([position, *edges[:-1]], edges, strict=True):
+        indices = orders[first:last].reshape(last - first, num_devices, -1, config.batch_size)
+        yield source.gather(indices.reshape(-1)).reshape(*indices.shape, -1), indices
+
+
+class StudyEvaluator:
+    """Per-example values of a split for all seeds; the noise is the same for each."""
+
+    def __init__(self, experiment):
+        self._experiment = experiment
+        self._calls = {}
+
+    def __call__(self, state, source, split, quantity, num_samples):
+        """{'value': (seeds, N), 'log_det': (seeds, N)} of 'elbo' or 'log_likelihood' under a spread state, in nats."""
+        key = (split, quantity, num_samples)
+        if key not in self._calls:
+            function = self._function(split, quantity, num_samples)
+            self._calls[key] = on.study_per_example_call(function, self._experiment.devices)
+        size, group = len(source), self._experiment.config.eval_batch_size
+        parts = []
+        for start in range(0, size, group):
+            rows = np.arange(start, start + group, dtype=np.int32)
+            kept = min(group, size - start)
+            rows = np.where(rows < size, rows, 0).astype(np.int32)
+            values = jax.device_get(self._calls[key](state, source.gather(rows), rows))
+            parts.append(jax.tree.map(lambda v, n=kept: v.reshape(-1, group)[:, :n], values))
+        return {name: np.concatenate([p[name] for p in parts], axis=1) for name in parts[0]}
+
+    def _function(self, split, quantity, num_samples):
+        model = self._experiment.model
+        seed = self._experiment.seeds.data
+
+        def values(state, raw, indices):
+            keys = example_keys(seed, 'eval_noise', SPLITS[split], indices)
+            x, log_det = preprocess(state.preprocessing, raw, keys, training=False)
+            keys = fold_in(keys, MODEL)
+            with jax.default_matmul_precision('highest'):
+                if quantity == 'elbo':
+                    draws = jax.lax.map(
+                        lambda i: model.apply(state.variables, x, fold_in(keys, i), method='elbo'),
+                        jnp.arange(num_samples),
+                    )
+                    value = draws.mean(axis=0)
+                else:
+                    value = model.apply(
+                        state.variables, x, keys, num_samples, method='log_likelihood'
+                    )
+            return {'value': value, 'log_det': log_det}
+
+        return values

@@ -1,0 +1,161 @@
+"""Densities of latent-variable models: Gaussians over z, and what a decoder's output means for x.
+
+Distributions over z are frozen pytrees with a batch axis B and two methods, `sample_and_log_prob`
+and `kl_to_standard_normal`. Likelihoods p(x | f), f being what the decoder returns, are frozen
+pytrees too; they also give the first two derivatives of log p(x | f) in f, from which a Laplace
+approximation is built. Every log-density is summed over the last axis.
+"""
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+from jax.lax.linalg import triangular_solve
+
+from flows import keys as example_keys
+
+LOG_2_PI = 1.8378770664093453
+
+
+def standard_normal_log_prob(z):
+    """log N(z; 0, I): (..., k) -> (...)."""
+    return -0.5 * jnp.sum(LOG_2_PI + z**2, axis=-1)
+
+
+def gaussian_log_prob(z, mean, log_variance):
+    """log N(z; mean, diag exp(log_variance)): arrays of one shape (..., k) -> (...)."""
+    squares = (z - mean) ** 2 * jnp.exp(-log_variance)
+    return -0.5 * jnp.sum(LOG_2_PI + log_variance + squares, axis=-1)
+
+
+def diagonal_kl(mean, log_variance, prior_mean=None, prior_log_variance=None):
+    """KL(N(mean, diag) || prior), a diagonal Gaussian, N(0, I) unless given: (..., k) -> (...)."""
+    if prior_mean is None:
+        prior_mean = jnp.zeros_like(mean)
+        prior_log_variance = jnp.zeros_like(log_variance)
+    log_ratio = log_variance - prior_log_variance
+    squares = (mean - prior_mean) ** 2 * jnp.exp(-prior_log_variance)
+    return 0.5 * jnp.sum(jnp.exp(log_ratio) + squares - 1.0 - log_ratio, axis=-1)
+
+
+def bernoulli_log_prob(x, logits):
+    """Sum of x log p + (1 - x) log(1 - p), p = sigmoid(logits), by softplus: (..., D) -> (...)."""
+    return jnp.sum(x * logits - jax.nn.softplus(logits), axis=-1)
+
+
+def draw_noise(keys, shape, like):
+    """Standard normal noise (*shape, B, k) for `like` (B, k); example i's from keys[i] alone."""
+    noise = example_keys.normal(keys, (*shape, like.shape[-1]), like.dtype)
+    return jnp.moveaxis(noise, 0, len(shape))
+
+
+def along(shape, array):
+    """`array` with a leading axis of length 1 for each axis of `shape`."""
+    return array.reshape((1,) * len(shape) + array.shape)
+
+
+@struct.dataclass
+class DiagonalGaussian:
+    """N(mean, diag exp(log_variance)); both (B, k)."""
+
+    mean: jax.Array
+    log_variance: jax.Array
+
+    def sample_and_log_prob(self, keys, shape=()):
+        """Draws z (*shape, B, k) and log q(z) (*shape, B), from `keys` (B,)."""
+        noise = draw_noise(keys, shape, self.mean)
+        mean, log_variance = along(shape, self.mean), along(shape, self.log_variance)
+        z = mean + jnp.exp(0.5 * log_variance) * noise
+        return z, -0.5 * jnp.sum(LOG_2_PI + log_variance + noise**2, axis=-1)
+
+    def kl_to_standard_normal(self):
+        """KL(q || N(0, I)), (B,)."""
+        return diagonal_kl(self.mean, self.log_variance)
+
+
+@struct.dataclass
+class FullGaussian:
+    """N(mean, (L L^T)^-1) from the Cholesky factor L of its precision: (B, k) and lower (B, k, k).
+
+    z = mean + L^-T noise, so that neither the covariance nor a second factorisation is ever needed.
+    """
+
+    mean: jax.Array
+    precision_cholesky: jax.Array
+
+    def sample_and_log_prob(self, keys, shape=()):
+        """Draws z (*shape, B, k) and log q(z) (*shape, B), from `keys` (B,)."""
+        batch, k = self.mean.shape
+        noise = draw_noise(keys, shape, self.mean)
+        columns = jnp.moveaxis(noise.reshape(-1, batch, k), 0, -1)
+        deviation = triangular_solve(
+            self.precision_cholesky, columns, left_side=True, lower=True, transpose_a=True
+        )
+        z = along(shape, self.mean) + jnp.moveaxis(deviation, -1, 0).reshape(noise.shape)
+        log_q = -0.5 * jnp.sum(LOG_2_PI + noise**2, axis=-1)
+        return z, log_q + along(shape, 0.5 * self._log_det_precision())
+
+    def kl_to_standard_normal(self):
+        """KL(q || N(0, I)) = (tr P^-1 + mean^T mean - k + log det P) / 2 with precision P, (B,)."""
+        batch, k = self.mean.shape
+        identity = jnp.broadcast_to(jnp.eye(k, dtype=self.mean.dtype), (batch, k, k))
+        inverse = triangular_solve(self.precision_cholesky, identity, left_side=True, lower=True)
+        trace = jnp.sum(inverse**2, axis=(-2, -1))
+        return 0.5 * (trace + jnp.sum(self.mean**2, axis=-1) - k + self._log_det_precision())
+
+    def _log_det_precision(self):
+        diagonal = jnp.diagonal(self.precision_cholesky, axis1=-2, axis2=-1)
+        return 2.0 * jnp.sum(jnp.log(diagonal), axis=-1)
+
+
+@struct.dataclass
+class GaussianLikelihood:
+    """x ~ N(f, exp(log_variance) I), with one log-variance () for every pixel and every example."""
+
+    log_variance: jax.Array
+
+    def log_prob(self, x, f):
+        """log p(x | f): (..., D) -> (...)."""
+        return gaussian_log_prob(x, f, jnp.full_like(f, self.log_variance))
+
+    def mean(self, f):
+        """E[x | f], of the shape of f."""
+        return f
+
+    def sample(self, key, f):
+        """x ~ p(x | f), of the shape of f, from one key."""
+        noise = jax.random.normal(key, f.shape, f.dtype)
+        return f + jnp.exp(0.5 * self.log_variance) * noise
+
+    def score(self, x, f):
+        """d log p(x | f) / df, of the shape of f."""
+        return (x - f) * jnp.exp(-self.log_variance)
+
+    def curvature(self, f):
+        """-d^2 log p(x | f) / df^2, the same for all outputs: a scalar ()."""
+        del f
+        return jnp.exp(-self.log_variance)
+
+
+@struct.dataclass
+class BernoulliLikelihood:
+    """x in {0, 1} (or [0, 1]) with P(x = 1) = sigmoid(f); always computed from the logits f."""
+
+    def log_prob(self, x, f):
+        """log p(x | f): (..., D) -> (...)."""
+        return bernoulli_log_prob(x, f)
+
+    def mean(self, f):
+        """E[x | f], of the shape of f."""
+        return jax.nn.sigmoid(f)
+
+    def sample(self, key, f):
+        """x ~ p(x | f) in {0, 1}, of the shape and type of f, from one key."""
+        return jax.random.bernoulli(key, jax.nn.sigmoid(f)).astype(f.dtype)
+
+    def score(self, x, f):
+        """d log p(x | f) / df = x - p, of the shape of f."""
+        return x - jax.nn.sigmoid(f)
+
+    def curvature(self, f):
+        """-d^2 log p(x | f) / df^2 = p (1 - p), of the shape of f."""
+        return jax.nn.sigmoid(f) * jax.nn.sigmoid(-f)

@@ -1,0 +1,72 @@
+"""Householder flow.
+
+Tomczak, Welling, "Improving Variational Auto-Encoders using Householder Flow", 2016,
+arXiv 1611.09630. The encoder's diagonal Gaussian is turned by reflections, which keep volume:
+
+    z = H_n ... H_1 z_0      H_i = I - 2 v_i v_i^T / ||v_i||^2      v_1 = W_1 e, v_i = W_i v_{i-1}
+"""
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+from vaes import mlp
+from vaes.distributions import DiagonalGaussian, along
+from vaes.posterior import Posterior
+from vaes.vae import VAE
+
+SMALLEST_SQUARED_NORM = 1e-12
+
+
+def reflect(z, v):
+    """H z for arrays of one rank, (..., k); the identity where v is zero."""
+    squared_norm = jnp.sum(v**2, axis=-1, keepdims=True)
+    squared_norm = jnp.where(squared_norm > SMALLEST_SQUARED_NORM, squared_norm, 1.0)
+    return z - 2.0 * v * jnp.sum(v * z, axis=-1, keepdims=True) / squared_norm
+
+
+@struct.dataclass
+class HouseholderGaussian:
+    """A diagonal Gaussian after reflections along `vectors` (n, B, k), in turn."""
+
+    base: DiagonalGaussian
+    vectors: jax.Array
+
+    def sample_and_log_prob(self, keys, shape=()):
+        """Draws z (*shape, B, k) and log q(z) (*shape, B), from `keys` (B,)."""
+        z, log_q = self.base.sample_and_log_prob(keys, shape)
+        for v in self.vectors:
+            z = reflect(z, along(shape, v))
+        return z, log_q
+
+    def kl_to_standard_normal(self):
+        """KL(q || N(0, I)), (B,): that of the base, as N(0, I) does not change when turned."""
+        return self.base.kl_to_standard_normal()
+
+
+class HouseholderVAE(VAE, kw_only=True):
+    """VAE whose posterior passes `n_flow` Householder reflections."""
+
+    n_flow: int = 4
+
+    def setup(self):
+        super().setup()
+        widths = [self.hidden_dim] + [self.z_dim] * (self.n_flow - 1)
+        self.vector_layers = [
+            mlp.linear(self.z_dim, width, self.initialisation) for width in widths[: self.n_flow]
+        ]
+
+    def posterior(self, x, keys):
+        """q(z | x), a `Posterior`; x (B, D), keys (B,)."""
+        del keys
+        features = self.features(x)
+        base = self.encode(features)
+        vectors, v = [], features
+        for layer in self.vector_layers:
+            v = layer(v)
+            vectors.append(v)
+        stacked = jnp.stack(vectors) if vectors else jnp.zeros((0, *base.mean.shape), x.dtype)
+        mean = base.mean
+        for v in vectors:
+            mean = reflect(mean, v)
+        return Posterior(HouseholderGaussian(base, stacked), trace=mean[None])

@@ -1,0 +1,155 @@
+"""What every latent-variable model shares: bound, importance weights, samples, reconstructions.
+
+    ELBO(x) = E_q[log p(x | z)] - KL(q(z | x) || p(z)) <= log p(x)
+
+Kingma, Welling, "Auto-Encoding Variational Bayes", 2013, arXiv 1312.6114.
+"""
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from flows import keys as example_keys
+from vaes import importance
+from vaes.distributions import standard_normal_log_prob
+from vaes.groups import map_groups
+
+# What an example's key is used for.
+REFINEMENT, LATENT, IMPORTANCE = range(3)
+# Decoder outputs alive at a time in importance sampling: 64 MiB in float32 a temporary array.
+OUTPUTS_AT_A_TIME = 2**24
+
+
+class LatentVariableModel(nn.Module, kw_only=True):
+    """Base class: a subclass says what q, p(z) and p(x | z) are; everything else is here.
+
+    A subclass defines
+      posterior(x, keys) -> a value with `sample_and_log_prob(keys, shape=()) -> (z, log_q)`,
+        `kl_to_standard_normal() -> (B,) or None` and `trace`; z is an array, or a pytree of arrays,
+        with leading axes (*shape, B); evaluation mode; whatever the draw does not need is computed
+        here, once;
+      sample_prior(key, n) -> z with leading axis n;
+      prior_log_prob(z) -> (n,), unless p(z) is N(0, I);
+      decode(z) -> f, an array or pytree with leading axis n, for z with leading axis n;
+      likelihood() -> a value with `log_prob(x, f)`, `mean(f)` and `sample(key, f)`.
+    A model whose training differs from its evaluation (batch statistics), or that gets p(x | z)
+    while it draws z, overrides `bound_terms` and `log_weights`.
+
+    Attributes:
+      kl: 'sample' (log q(z) - log p(z) at the one draw) or 'analytic' (closed form where the
+        posterior has one).
+      kl_warmup_steps: steps over which the weight of the KL grows linearly to 1 in training; 0 for
+        none.
+    """
+
+    kl: str = 'sample'
+    kl_warmup_steps: int = 0
+    exact = False
+
+    def __post_init__(self):
+        if self.kl not in ('sample', 'analytic'):
+            raise ValueError(f"kl must be 'sample' or 'analytic'; got {self.kl!r}; choose one.")
+        super().__post_init__()
+
+    def prior_log_prob(self, z):
+        """log p(z), (n,)."""
+        return standard_normal_log_prob(z)
+
+    def bound_terms(self, x, keys, training=False):
+        """Terms of one draw's bound: dict of (B,), 'reconstruction_error', 'kl', others to log."""
+        del training
+        posterior = self.posterior(x, example_keys.fold_in(keys, REFINEMENT))
+        z, log_q = posterior.sample_and_log_prob(example_keys.fold_in(keys, LATENT))
+        kl = posterior.kl_to_standard_normal() if self.kl == 'analytic' else None
+        return {
+            'reconstruction_error': -self.likelihood().log_prob(x, self.decode(z)),
+            'kl': log_q - self.prior_log_prob(z) if kl is None else kl,
+            **self.refinement_terms(x, posterior),
+        }
+
+    def refinement_terms(self, x, posterior):
+        """What to log of a posterior's refinement, a dict of (B,) arrays."""
+        del x, posterior
+        return {}
+
+    def log_weights(self, x, posterior, keys, num_samples):
+        """log p(x, z) - log q(z | x) of `num_samples` draws, (num_samples, B), from `keys` (B,)."""
+        z, log_q = posterior.sample_and_log_prob(keys, (num_samples,))
+        rows = jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:]), z)
+        f = jax.tree.map(lambda a: a.reshape(*log_q.shape, *a.shape[1:]), self.decode(rows))
+        log_prior = self.prior_log_prob(rows).reshape(log_q.shape)
+        return self.likelihood().log_prob(x[None], f) + log_prior - log_q
+
+    def objective(self, x, keys, step):
+        """Training: dict of (B,) arrays, 'loss' (-ELBO, its KL weighted) and the terms to log.
+
+        Args:
+          x: (B, D).
+          keys: (B,) typed keys.
+          step: int32 scalar, the number of updates made so far.
+        """
+        terms = self.bound_terms(x, keys, training=True)
+        weight = 1.0
+        if self.kl_warmup_steps:
+            weight = jnp.minimum(1.0, (step + 1.0) / self.kl_warmup_steps)
+        loss = terms['reconstruction_error'] + weight * terms['kl']
+        return {'loss': loss, 'elbo': -terms['reconstruction_error'] - terms['kl'], **terms}
+
+    def elbo(self, x, keys):
+        """One draw's evidence lower bound with the full KL, in nats: (B,)."""
+        terms = self.bound_terms(x, keys)
+        return -terms['reconstruction_error'] - terms['kl']
+
+    def log_likelihood(self, x, keys, num_samples):
+        """log p(x) in nats by importance sampling, (B,); see `importance_estimate`."""
+        return self.importance_estimate(x, keys, num_samples).log_likelihood
+
+    def importance_estimate(self, x, keys, num_samples):
+        """`importance.Estimate` of log p(x) from `num_samples` draws of q per example.
+
+        Examples go through in groups so that, for any B, about 64 MiB per temporary array are alive
+        at a time.
+        """
+        model, variables = self.unbind()  # a bound module cannot be called inside lax.scan
+
+        def estimate(rows):
+            x_rows, keys_rows = x[rows], keys[rows]
+            refinement = example_keys.fold_in(keys_rows, REFINEMENT)
+            posterior = model.apply(variables, x_rows, refinement, method='posterior')
+
+            def log_weights(block_keys, size):
+                return model.apply(
+                    variables, x_rows, posterior, block_keys, size, method='log_weights'
+                )
+
+            draws = example_keys.fold_in(keys_rows, IMPORTANCE)
+            return importance.estimate(log_weights, draws, num_samples)
+
+        outputs_per_example = min(num_samples, importance.BLOCK) * x.shape[-1]
+        return map_groups(estimate, x.shape[0], max(1, OUTPUTS_AT_A_TIME // outputs_per_example))
+
+    def decode_mean(self, z):
+        """E[x | z], (n, D)."""
+        return self.likelihood().mean(self.decode(z))
+
+    def sample(self, key, n):
+        """x ~ p(x), (n, D)."""
+        latent, output = jax.random.split(key)
+        return self.likelihood().sample(output, self.decode(self.sample_prior(latent, n)))
+
+    def sample_mean(self, key, n):
+        """E[x | z], (n, D), for the z that `sample` draws from the same key."""
+        latent, _ = jax.random.split(key)
+        return self.decode_mean(self.sample_prior(latent, n))
+
+    def reconstruct(self, x, keys):
+        """E[x | z], (B, D), at one draw z ~ q(z | x)."""
+        posterior = self.posterior(x, example_keys.fold_in(keys, REFINEMENT))
+        z, _ = posterior.sample_and_log_prob(example_keys.fold_in(keys, LATENT))
+        return self.decode_mean(z)
+
+    def reconstruct_trace(self, x, keys):
+        """E[x | z] at the posterior's mean before and after each refinement step, (T + 1, B, D)."""
+        trace = self.posterior(x, example_keys.fold_in(keys, REFINEMENT)).trace
+        means = self.decode_mean(trace.reshape(-1, trace.shape[-1]))
+        return means.reshape(*trace.shape[:2], -1)
