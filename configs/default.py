@@ -15,7 +15,8 @@ def get_config():
 
 
 def _model(config):
-    # mlp_flow | nice | flow | study_vae | lvae | draw | draw2 | draw3 | draw4
+    # Flows: mlp_flow | nice | flow. Laplace family: vae | sa_vae | hf | iaf | vlae.
+    # Convergence study: flow | study_vae | lvae | draw | draw2 | draw3 | draw4.
     config.model = 'mlp_flow'
     config.prior = 'gaussian'  # gaussian | logistic: the flow's factorial base density
     # mlp_flow: affine layers with an activation after each but the last.
@@ -28,7 +29,20 @@ def _model(config):
     config.num_couplings = 4
     config.hidden_layers = 5  # of each coupling's ReLU network
     config.hidden_units = 1000
-    # study_vae, lvae, draw.
+    # vae, sa_vae, hf, iaf, vlae: shared networks, different posteriors.
+    config.z_dim = 50
+    config.hidden_dim = 500  # of both hidden layers of encoder and decoder
+    config.output_dist = 'gaussian'  # gaussian | bernoulli, which goes with preprocessing=binarise
+    config.initialisation = 'variance_preserving'  # variance_preserving | published
+    config.kl = 'sample'  # sample: at the one draw, as published | analytic: where it has a closed form
+    config.n_svi_step = 4  # sa_vae: steps up the bound
+    config.svi_lr = 5e-4  # sa_vae: their length
+    config.n_flow = 4  # hf, iaf: steps of the flow
+    config.iaf_dim = 500  # iaf: hidden units of a step
+    config.n_update = 4  # vlae: updates of the mode
+    config.update_lr = 0.5  # vlae: of the damped rule
+    config.update_rule = 'damped'  # vlae: damped, as published | newton, with a line search
+    # All latent-variable models.
     config.kl_warmup_steps = (
         0  # steps over which the weight of the KL in the loss grows from 0 to 1
     )

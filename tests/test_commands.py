@@ -123,7 +123,7 @@ def test_sample_writes_samples_in_data_space(trained):
         ((*TOY, '--config.num_layers=four'), 2, '--config.num_layers=four'),
         ((*TOY, '--config.bias=maybe'), 2, '--config.bias=maybe'),
         ((*TOY, 'num_layers=4'), 2, "found 'num_layers=4'"),
-        ((*TOY, '--config.model=gan'), 1, 'config.model must be one of mlp_flow, nice'),
+        ((*TOY, '--config.model=gan'), 1, 'config.model must be one of mlp_flow, nice, flow'),
         ((*TOY, '--config.dataset=imagenet'), 1, "unknown dataset 'imagenet'"),
         ((*TOY, '--config.toy_name=square'), 1, "'square'"),
         ((*TOY, '--config.nonlinearity=relu'), 1, "'relu'"),

@@ -19,12 +19,21 @@ PUBLISHED = {
     'smile': (-3.375, 2e-3),
     'checkerboard': (-3.4657, 1e-4),
     '8gaussians': (-2.829, 4e-3),
+    '8gaussians_ffjord': (-2.833, 4e-3),
 }
 
 
 def config(**fields):
     return SimpleNamespace(
-        **{'dataset': 'toy', 'toy_name': 'sine', 'toy_size': 500, 'seed': 0, **fields}
+        **{
+            'dataset': 'toy',
+            'toy_name': 'sine',
+            'toy_size': 500,
+            'seed': 0,
+            'seed_data': -1,
+            'max_rows': 0,
+            **fields,
+        }
     )
 
 
@@ -32,11 +41,13 @@ def sample(name, n=N, seed=1):
     return TOYS[name].sample(np.random.default_rng(seed), n)
 
 
-def test_all_nine_are_there():
-    assert list(TOYS) == [
-        'sine', 'moons', 'smile', '2spirals', 'checkerboard', 'rings', 'trimodal', 'trimodal2', '8gaussians',
-    ]  # fmt: skip
-    assert set(WITH_DENSITY) == set(TOYS) - {'moons', '2spirals'}
+def test_both_published_sets_are_there():
+    relative_gradient = 'sine moons smile 2spirals checkerboard rings trimodal trimodal2 8gaussians'
+    ffjord = '8gaussians swissroll circles rings moons pinwheel 2spirals checkerboard line cos'
+    versions = {'moons_ffjord', '8gaussians_ffjord'}
+    assert set(TOYS) == {*relative_gradient.split(), *ffjord.split()} | versions
+    without = {'moons', 'moons_ffjord', '2spirals', 'swissroll', 'pinwheel', 'line', 'cos'}
+    assert set(WITH_DENSITY) == set(TOYS) - without
 
 
 @pytest.mark.parametrize('name', WITH_DENSITY)
@@ -84,6 +95,48 @@ def test_moons_lie_on_two_half_circles():
     np.testing.assert_allclose(points.mean(0), [0.5, 0.25], atol=0.01)
     half = np.trapezoid(np.sin(np.linspace(0, np.pi, 1001)) ** 2, dx=1 / 1000)
     assert points[:, 0].var() == pytest.approx(half + 0.25 + 0.05**2, abs=0.02)
+
+
+def test_ffjord_moons_are_twice_as_large_and_as_blurred():
+    points = (sample('moons_ffjord') - [-1, -0.2]) / 2
+    upper = np.abs(np.linalg.norm(points, axis=1) - 1)
+    lower = np.abs(np.linalg.norm(points - [1, 0.5], axis=1) - 1)
+    assert np.minimum(upper, lower).max() < 6 * 0.1
+    np.testing.assert_allclose(points.mean(0), [0.5, 0.25], atol=0.01)
+    half = np.trapezoid(np.sin(np.linspace(0, np.pi, 1001)) ** 2, dx=1 / 1000)
+    assert points[:, 0].var() == pytest.approx(half + 0.25 + 0.1**2, abs=0.02)
+
+
+def test_swissroll_is_a_blurred_spiral():
+    points = 5 * sample('swissroll')
+    t = np.linspace(1.5 * np.pi, 4.5 * np.pi, 20_001)
+    expected = np.trapezoid(t**2, t) / (3 * np.pi) + 2
+    found = (points**2).sum(1)
+    assert abs(found.mean() - expected) < 4 * found.std() / np.sqrt(N)
+    centre = [np.trapezoid(t * trig(t), t) / (3 * np.pi) for trig in (np.cos, np.sin)]
+    np.testing.assert_allclose(points.mean(0), centre, atol=4 * 8 / np.sqrt(N))
+
+
+def test_pinwheel_has_five_equal_arms_turned_with_the_radius():
+    points = sample('pinwheel') / 2
+    radius = np.linalg.norm(points, axis=1)
+    assert radius.mean() == pytest.approx(1.005, abs=0.01)
+    angle = np.arctan2(points[:, 1], points[:, 0]) + 0.25 * np.exp(radius)
+    fifths = np.exp(5j * angle)
+    assert np.angle(fifths.mean()) == pytest.approx(0, abs=0.02)
+    counts = np.bincount(np.rint(angle / (2 * np.pi / 5)).astype(int) % 5)
+    assert (np.abs(counts - N / 5) < 5 * np.sqrt(N / 5)).all()
+
+
+@pytest.mark.parametrize(
+    ('name', 'curve'), [('line', lambda x: x), ('cos', lambda x: 2.5 * np.sin(x))]
+)
+def test_curves_have_uniform_abscissae(name, curve):
+    x, y = sample(name).T
+    np.testing.assert_allclose(y, curve(x), atol=1e-12)
+    assert (x.min() >= -2.5, x.max() <= 2.5) == (True, True)
+    assert x.mean() == pytest.approx(0, abs=0.02)
+    assert x.var() == pytest.approx(25 / 12, rel=0.02)
 
 
 def test_spirals_wind_as_published():
@@ -146,7 +199,7 @@ def test_toy_data_carry_their_exact_density():
     [
         ({'toy_name': 'bananas'}, "unknown toy density 'bananas'.*sine, moons.*8gaussians"),
         ({'toy_size': 0}, 'toy_size must be positive; found 0'),
-        ({'dataset': 'imagenet'}, "unknown dataset 'imagenet'.*digits, mnist, toy"),
+        ({'dataset': 'imagenet'}, "unknown dataset 'imagenet'.*bsds300.*mnist.*toy"),
     ],
 )
 def test_what_does_not_exist_is_refused_with_what_does(fields, message):

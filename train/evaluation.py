@@ -28,10 +28,19 @@ class Evaluator:
         self._calls = {}
 
     def log_likelihood(self, state, source, split, num_samples):
-        """{'log_likelihood': (N,), 'log_det': (N,)} in nats: model space, and the preprocessing's log-determinant."""
+        """{'log_likelihood', 'log_det'}, (N,) each, in nats: model space, and the preprocessing's log-determinant.
+
+        Where importance sampling gives the likelihood, its 'effective_sample_size' and 'standard_error' as well.
+        """
 
         def function(variables, x, keys):
-            return self._model.apply(variables, x, keys, num_samples, method='log_likelihood')
+            if not hasattr(self._model, 'importance_estimate'):
+                value = self._model.apply(variables, x, keys, num_samples, method='log_likelihood')
+                return {'log_likelihood': value}
+            estimate = self._model.apply(
+                variables, x, keys, num_samples, method='importance_estimate'
+            )
+            return vars(estimate)
 
         return self._evaluate(('log_likelihood', num_samples), function, state, source, split)
 
@@ -44,7 +53,7 @@ class Evaluator:
             def one(sample):
                 return self._model.apply(variables, x, fold_in(keys, sample), method='elbo')
 
-            return jax.lax.map(one, np.arange(num_samples)).mean(axis=0)
+            return {'log_likelihood': jax.lax.map(one, np.arange(num_samples)).mean(axis=0)}
 
         return self._evaluate(('elbo', num_samples), function, state, source, split)
 
@@ -80,7 +89,7 @@ class Evaluator:
                 f'every one of the {len(source)} examples of {split} must be evaluated once, in order; '
                 f'found {len(values["index"])} values.'
             )
-        return {key: values[key] for key in ('log_likelihood', 'log_det')}
+        return {key: value for key, value in values.items() if key not in ('index', 'mask')}
 
     def _batches(self, size):
         return batches.evaluation_batches(
@@ -97,6 +106,6 @@ class Evaluator:
             x, log_det = preprocess(state.preprocessing, raw, keys, training=False)
             with jax.default_matmul_precision('highest'):
                 values = function(state.variables, x, fold_in(keys, MODEL))
-            return {'log_likelihood': values, 'log_det': log_det, 'index': indices, 'mask': mask}
+            return {**values, 'log_det': log_det, 'index': indices, 'mask': mask}
 
         return on.per_example_call(per_example, self._devices)

@@ -2,7 +2,7 @@
 
 from flows import NICE, CouplingFlow, ImageFlow, MLPFlow
 from train.errors import UserError
-from vaes import DRAW, ConvergenceVAE, LadderVAE
+from vaes import DRAW, IAFVAE, SAVAE, VAE, VLAE, ConvergenceVAE, HouseholderVAE, LadderVAE
 
 
 def _mlp_flow(config, description):
@@ -88,6 +88,29 @@ def _output(config, description):
     return 'bernoulli'
 
 
+def _laplace_family(model, *names):
+    """A builder of one of the five models that share networks; `names` are its own config fields."""
+
+    def build(config, description):
+        if (config.output_dist == 'bernoulli') != (config.preprocessing == 'binarise'):
+            raise ValueError(
+                'config.output_dist=bernoulli and config.preprocessing=binarise go together; found '
+                f'{config.output_dist} with {config.preprocessing}.'
+            )
+        return model(
+            num_features=description.num_features,
+            z_dim=config.z_dim,
+            hidden_dim=config.hidden_dim,
+            output_dist=config.output_dist,
+            initialisation=config.initialisation,
+            kl=config.kl,
+            kl_warmup_steps=config.kl_warmup_steps,
+            **{name: getattr(config, name) for name in names},
+        )
+
+    return build
+
+
 # The published sizes for vectors; those for images are the models' defaults.
 TOY_SIZES = {'hidden': (128,) * 3, 'latent_dim': 4}
 
@@ -101,6 +124,11 @@ MODELS = {
     'draw2': _draw(read_error=False, accumulate=True),
     'draw3': _draw(read_error=True, accumulate=False),
     'draw4': _draw(read_error=False, accumulate=False),
+    'vae': _laplace_family(VAE),
+    'sa_vae': _laplace_family(SAVAE, 'svi_lr', 'n_svi_step'),
+    'hf': _laplace_family(HouseholderVAE, 'n_flow'),
+    'iaf': _laplace_family(IAFVAE, 'n_flow', 'iaf_dim'),
+    'vlae': _laplace_family(VLAE, 'n_update', 'update_lr', 'update_rule'),
 }
 
 

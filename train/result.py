@@ -39,6 +39,13 @@ def likelihood(values, units, num_features):
     if units.levels:
         found['bits_per_dim'] = units.bits_per_dim(data_space, num_features)
         found['bits_per_dim_2se'] = data_error / (num_features * math.log(2))
+    if 'effective_sample_size' in values:
+        found['effective_sample_size'] = {
+            'mean': float(values['effective_sample_size'].mean()),
+            'min': float(values['effective_sample_size'].min()),
+        }
+        errors = values['standard_error'].astype(np.float64)
+        found['importance_sampling_2se'] = float(2 * np.sqrt((errors**2).mean() / len(errors)))
     return found
 
 
