@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import signal
 import socket
 import subprocess
@@ -60,7 +61,9 @@ def finish(process, timeout=240):
 
 def metrics(workdir):
     lines = (workdir / 'metrics.jsonl').read_text().splitlines()
-    return [{k: v for k, v in json.loads(line).items() if k != 'steps_per_second'} for line in lines]
+    return [
+        {k: v for k, v in json.loads(line).items() if k != 'steps_per_second'} for line in lines
+    ]
 
 
 def test_two_processes_equal_one(tmp_path):
@@ -106,3 +109,14 @@ def test_survivor_ends_soon_and_the_checkpoint_is_intact(tmp_path, victim):
     code, _, err = finish(start(tmp_path, f'--config.epochs={step // 7 + 1}', devices=4))
     assert code == 0, err
     assert f'Going on from step {step}.' in err
+
+
+def test_signal_to_one_process_stops_both_at_the_same_saved_step(tmp_path):
+    run = start_two(tmp_path, '--config.epochs=100000')
+    wait_for_checkpoint(tmp_path, run)
+    run[1].send_signal(signal.SIGTERM)
+    done = [finish(process) for process in run]
+    assert [code for code, _, _ in done] == [128 + signal.SIGTERM] * 2
+    steps = {re.search(r'step (\d+) is saved', err).group(1) for _, _, err in done}
+    assert len(steps) == 1
+    assert (tmp_path / 'checkpoints' / steps.pop()).is_dir()
