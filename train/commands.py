@@ -1,5 +1,6 @@
 """What the commands share: the environment, flags that fail in one sentence, exit codes."""
 
+import functools
 import re
 import sys
 
@@ -14,7 +15,7 @@ from absl import app, flags, logging  # noqa: E402
 from train.errors import NonFiniteError, StoppedError, UserError  # noqa: E402
 
 
-def run(main):
+def run(main, *, takes_arguments=False):
     """Run `main(argv)` as the command of this process and exit with its code.
 
     What a user can mend is printed as one sentence on stderr: exit code 1, 2 for flags, 3 where numbers broke, 128 +
@@ -23,7 +24,8 @@ def run(main):
     logging.set_verbosity(logging.INFO)
     logging.use_absl_handler()
     logging.get_absl_handler().addFilter(_worth_reading)
-    app.run(lambda argv: sys.exit(_guarded(main, argv)), flags_parser=_parse)
+    parse = functools.partial(_parse, takes_arguments=takes_arguments)
+    app.run(lambda argv: sys.exit(_guarded(main, argv)), flags_parser=parse)
 
 
 def config_of(holder):
@@ -59,7 +61,7 @@ def _guarded(main, argv):
     return 0
 
 
-def _parse(argv):
+def _parse(argv, *, takes_arguments):
     """Parse flags; a config field or value that does not exist ends the process with one sentence."""
     try:
         rest = flags.FLAGS(argv)
@@ -67,7 +69,7 @@ def _parse(argv):
         _refuse(f'The config has no such field: {_last_line(error)}')
     except (flags.Error, TypeError, ValueError, KeyError, OSError) as error:
         _refuse(_last_line(error))
-    if len(rest) > 1:
+    if len(rest) > 1 and not takes_arguments:
         _refuse(f'Flags look like --name=value; found {rest[1]!r}.')
     return rest
 

@@ -39,7 +39,7 @@ def bars(studies):
     width = 0.8 / len(studies)
     for number, study in enumerate(studies):
         published = study['metrics']['published']
-        means, errors = zip(*[published[name][:2] for name in BARS], strict=True)
+        means, errors = zip(*[published.get(name, (np.nan, 0)) for name in BARS], strict=True)
         positions = np.arange(len(BARS)) + number * width
         label = f'{study["model"]} {study["dataset"]}'
         axes.bar(positions, means, width, yerr=errors, capsize=3, label=label)

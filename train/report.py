@@ -1,0 +1,27 @@
+"""Put runs and studies side by side: `python -m train.report FOLDER... [--output=report]`."""
+
+from train import commands  # first: it prepares the environment
+
+from absl import flags  # isort: skip
+
+_OUTPUT = flags.DEFINE_string('output', 'report', 'Where to write, without ending: .md and .html.')
+
+
+def main(argv):
+    """Write the report and print its tables. Folders of runs or studies, or files of published loss series."""
+    from train import reporting, workdir
+    from train.errors import UserError
+
+    if len(argv) < 2:
+        raise UserError('train.report needs the folders of runs or studies, found none.')
+    items = [reporting.read(path) for path in argv[1:]]
+    output = workdir.resolve(_OUTPUT.value)
+    text = reporting.markdown(items)
+    workdir.write_text(output.with_suffix('.md'), text)
+    workdir.write_text(output.with_suffix('.html'), reporting.page(items))
+    print(text)
+    print(f'Written to {output}.md and {output}.html')
+
+
+if __name__ == '__main__':
+    commands.run(main, takes_arguments=True)
