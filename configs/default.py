@@ -29,6 +29,7 @@ def _model(config):
     config.num_couplings = 4
     config.hidden_layers = 5  # of each coupling's ReLU network
     config.hidden_units = 1000
+    config.partition = 'odd_first'  # odd_first | even_first | halves
     # vae, sa_vae, hf, iaf, vlae: shared networks, different posteriors.
     config.z_dim = 50
     config.hidden_dim = 500  # of both hidden layers of encoder and decoder
@@ -46,7 +47,6 @@ def _model(config):
     config.kl_warmup_steps = (
         0  # steps over which the weight of the KL in the loss grows from 0 to 1
     )
-    config.partition = 'odd_first'  # odd_first | even_first | halves
 
 
 def _data(config):

@@ -147,10 +147,10 @@ class ImageFlow(nn.Module):
         return Gaussian().log_prob(z) + log_det + bound + term
 
     def objective(self, x, keys, step):
-        """{'loss', 'negative_elbo'}, both -elbo in nats, (B,)."""
+        """{'loss', 'elbo'}, the loss being -elbo, in nats, (B,)."""
         del step
-        negative_elbo = -self.elbo(x, keys)
-        return {'loss': negative_elbo, 'negative_elbo': negative_elbo}
+        elbo = self.elbo(x, keys)
+        return {'loss': -elbo, 'elbo': elbo}
 
     def log_likelihood(self, x, keys, num_samples):
         """The log-mean-exp of `num_samples` bounds, (B,): a bound that tightens with their number."""

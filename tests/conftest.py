@@ -9,6 +9,8 @@ os.environ['XLA_FLAGS'] = ' '.join(
         os.environ.get('XLA_FLAGS', ''),
         '--xla_force_host_platform_device_count=8',
         '--xla_cpu_collective_call_terminate_timeout_seconds=60',
+        # Tests compile much and run little.
+        '--xla_backend_optimization_level=0',
     ]
 )
 os.environ.setdefault('JAX_PLATFORMS', 'cpu')

@@ -67,7 +67,9 @@ def bucket(tmp_path, monkeypatch):
     monkeypatch.setattr(backend, 'fsspec_backend', bucket)
     # Orbax brings its own access to buckets, which a stand-in for epath does not reach.
     opened = checkpoint.Checkpoints
-    monkeypatch.setattr(checkpoint, 'Checkpoints', lambda folder: opened(tmp_path / 'local'))
+    monkeypatch.setattr(
+        checkpoint, 'Checkpoints', lambda folder, **options: opened(tmp_path / 'local', **options)
+    )
     monkeypatch.chdir(tmp_path)
     return bucket
 

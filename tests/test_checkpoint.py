@@ -12,6 +12,10 @@ from train.errors import UserError
 from train.state import TrainState
 
 
+# Reading a damaged file may leave exceptions of the storage library's own threads behind.
+pytestmark = pytest.mark.filterwarnings('ignore::pytest.PytestUnraisableExceptionWarning')
+
+
 def state_at(step):
     """A small state whose arrays name the step."""
     generator = np.random.default_rng(step)
@@ -95,8 +99,6 @@ def flip_byte(folder):
     path.write_bytes(bytes(content))
 
 
-# The storage library may leave an exception of its reading threads behind.
-@pytest.mark.filterwarnings('ignore::pytest.PytestUnraisableExceptionWarning')
 @pytest.mark.parametrize('damage', [truncate, remove_file, empty, flip_byte])
 def test_damaged_newest_checkpoint_is_set_aside_and_the_one_before_is_used(tmp_path, damage):
     save_all(tmp_path, [3.0, 2.0])

@@ -66,7 +66,7 @@ def test_tables_hold_figures_beside_published_ones(items):
     assert '2.91 +- 0.02, 1 of 10 diverged' in text
     assert '| bad | lvae | 8gaussians | 5 | 1 |' in text
     assert '| vae_8gaussians_5 | published vae | 8gaussians | 5 | 0 |' in text
-    assert 'good against bad' in text
+    assert 'good (flow) against bad (lvae)' in text
 
 
 def test_diverged_run_makes_the_last_loss_worse_and_is_not_hidden(items):

@@ -177,9 +177,31 @@ def test_average_of_parameters_is_what_gets_evaluated(tmp_path):
     assert min(jax.tree.leaves(differences)) > 0
 
 
-@pytest.mark.parametrize('fields', [{'eval_every': 2}, {'eval_every': 5}])
-def test_epochs_without_validation_are_saved_and_the_last_is_validated(tmp_path, fields):
-    run(tmp_path, epochs=3, **fields)
+@pytest.mark.parametrize(('eval_every', 'expected'), [(2, [2]), (5, [])])
+def test_epochs_without_validation_are_saved(tmp_path, eval_every, expected):
+    result = run(tmp_path, epochs=3, eval_every=eval_every)
     validated = [line['epoch'] for line in metrics(tmp_path) if 'validation_nll' in line]
-    assert validated == [epoch for epoch in (2, 3) if epoch == 3 or fields['eval_every'] == 2]
+    assert validated == expected
     assert latest(tmp_path)[1]['step'] == 24
+    # Without any validation the newest checkpoint is the one that is tested.
+    assert result['best_step'] == (16 if expected else 24)
+
+
+def test_reading_a_run_leaves_the_save_of_another_process_alone(finished):
+    folder, _ = finished
+    under_way = folder / 'checkpoints' / '99.orbax-checkpoint-tmp'
+    under_way.mkdir()
+    load(folder)
+    assert under_way.exists()
+    under_way.rmdir()
+
+
+def test_run_of_eight_devices_loads_on_any_number(tmp_path):
+    run(tmp_path, num_devices=8, epochs=1)
+    config = loading.read_config(epath.Path(tmp_path))
+    config.num_devices = 64
+    (tmp_path / 'config.json').write_text(config.to_json())
+    model, variables, _ = load(tmp_path)
+    assert np.isfinite(
+        model.apply(variables, np.zeros((3, 2), np.float32), method='log_likelihood')
+    ).all()

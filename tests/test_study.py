@@ -87,9 +87,7 @@ def test_stopped_study_resumes_to_the_same_bits(tmp_path, finished, monkeypatch)
 
 
 def latest(folder):
-    experiment = experiments.create(
-        loading.read_config(epath.Path(folder)), seeds_share_batch=False
-    )
+    experiment = experiments.create(loading.read_config(epath.Path(folder)), splits_batch=False)
     template = study_parts.template(experiment, 4)  # three seeds, padded to two devices
     with Checkpoints(folder) as saved:
         trees, _ = saved.restore_latest({'state': template, 'best': template.variables})

@@ -25,7 +25,8 @@ def examine(experiment, source, state, step, folder):
     raw = source.gather(rows)
     keys = example_keys(state.seed, 'noise', step, rows)
     x, _ = preprocess(state.preprocessing, raw, keys, training=True)
-    finding = _find(experiment, state, x, fold_in(keys, MODEL), step)
+    with jax.default_matmul_precision(experiment.config.matmul_precision):
+        finding = _find(experiment, state, x, fold_in(keys, MODEL), step)
     folder.mkdir(parents=True, exist_ok=True)
     _save(folder / 'batch.npz', {'rows': rows, 'raw': raw, 'x': np.asarray(x)})
     paths = jax.tree_util.tree_leaves_with_path(state.params)
@@ -52,8 +53,10 @@ def _find(experiment, state, x, keys, step):
         return {'where': f'row {row} of the batch is not finite after preprocessing', 'term': 'x'}
     objective = _objective(experiment.model, state, x, keys, step)
     terms = _with_axis(objective)(state.params)
-    bad_terms = [name for name, term in terms.items() if not _finite(term)]
-    term = bad_terms[-1] if bad_terms else 'the gradient'
+    bad_terms = [name for name, term in terms.items() if name != 'loss' and not _finite(term)]
+    # A part says more than the sum that it spoils.
+    bad_terms.sort(key=lambda name: name in ('elbo', 'nll'))
+    term = bad_terms[0] if bad_terms else 'the gradient'
     if bad_terms and not state.model_state:
         culprits = []
         with nn.intercept_methods(_watch(culprits)), jax.disable_jit():

@@ -15,6 +15,7 @@ from etils import epath
 from flax import serialization
 from orbax.checkpoint import checkpoint_managers
 
+from train import devices as on
 from train import processes
 from train.errors import UserError
 
@@ -35,8 +36,9 @@ def checksum(tree):
 class Checkpoints:
     """The checkpoints of a workdir; a context manager, since leaving it waits for the last save."""
 
-    def __init__(self, workdir):
+    def __init__(self, workdir, *, read_only=False):
         self._folder = epath.Path(workdir) / 'checkpoints'
+        self._read_only = read_only
         self._manager = self._open()
 
     def _open(self):
@@ -46,7 +48,9 @@ class Checkpoints:
             preservation_policy=checkpoint_managers.AnyPreservationPolicy([latest, best]),
             best_fn=_loss_or_inf,
             best_mode='min',
-            cleanup_tmp_directories=True,
+            # A reader must not take the save that a running process has under way for a leftover.
+            cleanup_tmp_directories=not self._read_only,
+            read_only=self._read_only,
         )
         return ocp.CheckpointManager(self._folder, options=options)
 
@@ -125,12 +129,6 @@ class Checkpoints:
             )
         return serialization.from_state_dict(target, restored.state), restored.record
 
-    def record(self, step):
-        """Only the JSON record of one step."""
-        return self._manager.restore(
-            step, args=ocp.args.Composite(record=ocp.args.JsonRestore())
-        ).record
-
     def restore_latest(self, template):
         """(state, record) of the newest readable step, or None where there is no step.
 
@@ -139,12 +137,9 @@ class Checkpoints:
         """
         tried = []
         for step in reversed(self.steps()):
-            try:
-                restored = self.restore(step, template)
-            except Exception as error:  # whatever the storage layers raise for a damaged file
-                logging.warning(
-                    'Checkpoint of step %d cannot be read (%s).', step, _first_line(error)
-                )
+            restored = self._try_restore(step, template)
+            # One process that cannot read a step takes all of them to the one before.
+            if on.all_processes_any(restored is None):
                 tried.append(step)
                 continue
             if tried:
@@ -157,6 +152,13 @@ class Checkpoints:
                 'restore that folder from a copy, or give another --workdir to start anew.'
             )
         return None
+
+    def _try_restore(self, step, template):
+        try:
+            return self.restore(step, template)
+        except Exception as error:  # whatever the storage layers raise for a damaged file
+            logging.warning('Checkpoint of step %d cannot be read (%s).', step, _first_line(error))
+            return None
 
     def _set_aside(self, steps):
         self._manager.close()
@@ -185,7 +187,7 @@ def reading(workdir):
     """The checkpoints of an existing workdir; a UserError where it holds none."""
     if not (epath.Path(workdir) / 'checkpoints').exists():
         raise UserError(f'--workdir must hold a training run, found no checkpoints in {workdir}.')
-    with Checkpoints(workdir) as checkpoints:
+    with Checkpoints(workdir, read_only=True) as checkpoints:
         if not checkpoints.steps():
             raise UserError(
                 f'--workdir must hold at least one checkpoint, found none in {workdir}.'

@@ -17,7 +17,9 @@ def finished(workdir, config):
     if not path.exists():
         return None
     found = workdirs.read_json(path)
-    return found if found['stopped_early'] or found['epochs'] >= config.epochs else None
+    trained = found['stopped_early'] or found['epochs'] >= config.epochs
+    evaluated = found['exact'] or found['num_samples'] == config.num_samples
+    return found if trained and evaluated else None
 
 
 def conclude(experiment, data, session, saved, workdir):
@@ -38,8 +40,8 @@ def conclude(experiment, data, session, saved, workdir):
         **result.provenance(),
     }
     if processes.is_first():
-        workdirs.write_json(workdir / 'result.json', found)
         _pictures(experiment, data, state, workdir)
+        workdirs.write_json(workdir / 'result.json', found)
         logging.info('The result is in %s', workdir / 'result.json')
     return found
 
@@ -50,7 +52,7 @@ def evaluate(experiment, data, state, split, workdir, step):
     Each look at the test split is counted in the workdir.
     """
     config, model = experiment.config, experiment.model
-    looks = _count_test_look(workdir, step) if split == 'test' else None
+    looks = count_test_look(workdir, step) if split == 'test' else None
     num_samples = 1 if model.exact else config.num_samples
     values = experiment.evaluator.log_likelihood(state, data.source(split), split, num_samples)
     units = on.unreplicate(state).preprocessing.units
@@ -74,7 +76,7 @@ def evaluate(experiment, data, state, split, workdir, step):
     return found
 
 
-def _count_test_look(workdir, step):
+def count_test_look(workdir, step):
     """Append this look to `test_evaluations.jsonl`; how many there were, this one included."""
     path = workdir / 'test_evaluations.jsonl'
     lines = path.read_text().splitlines() if path.exists() else []

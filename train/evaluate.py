@@ -31,7 +31,7 @@ def main(argv):
         config.num_samples = _NUM_SAMPLES.value
     if _DATA_DIR.value:
         config.data_dir = _DATA_DIR.value
-    experiment = experiments.create(config)
+    experiment = experiments.for_use(config)
     with reading(folder) as saved:
         state, _, step = loading.restore_best(experiment, saved)
     data = datasets.load(config)

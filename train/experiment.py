@@ -78,27 +78,35 @@ class Experiment:
         )
 
 
-def create(config, *, seeds_share_batch=True):
+def create(config, *, splits_batch=True):
     """The experiment of a config; raises UserError where the config or the devices do not fit together.
 
-    seeds_share_batch: whether the devices divide a batch; in a study they divide the seeds.
+    splits_batch: whether the devices divide a batch, as in training a single run. In a study they divide the seeds.
     """
     description = datasets.describe(config)
     if config.on_nan not in ('raise', 'rollback'):
         raise UserError(f'config.on_nan must be raise or rollback; found {config.on_nan}.')
     devices = on.choose(config.num_devices)
-    if seeds_share_batch:
-        batches.check_batch_size(config.batch_size, len(devices) * jax.process_count())
+    shares = len(devices) * jax.process_count() if splits_batch else 1
+    batches.check_batch_size(config.batch_size, shares)
     batches.steps_per_epoch(description.split_sizes[0], config.batch_size)
+    if devices[0].platform == 'tpu':
+        for sentence in advice.tpu_waste(description.num_features, config.batch_size // shares):
+            logging.warning(sentence)
+    return _assemble(config, description, devices)
+
+
+def for_use(config):
+    """The experiment of a trained run's config, for evaluating and sampling it on whatever devices there are here."""
+    return _assemble(config, datasets.describe(config), jax.local_devices())
+
+
+def _assemble(config, description, devices):
     Preprocessing.template(config, description.shape)
     model = models.create(config, description)
     warning = getattr(model, 'warning', None)
     if warning:
         logging.warning(warning)
-    if devices[0].platform == 'tpu':
-        per_device = config.batch_size // (len(devices) * jax.process_count())
-        for sentence in advice.tpu_waste(description.num_features, per_device):
-            logging.warning(sentence)
     return Experiment(
         config=config,
         description=description,

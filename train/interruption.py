@@ -2,11 +2,15 @@
 
 import signal
 
-from train import devices as on
+import jax
 
 
 class Interruption:
-    """A context manager that turns the signals into a flag, so that a run stops between two device programs."""
+    """A context manager that turns a request into an answer of `requested`, so that a run stops between two programs.
+
+    With one process, the first signal is noted and a second SIGINT interrupts at once. With several, JAX's runtime
+    receives SIGTERM, on any of them, and lets all stop at the same step.
+    """
 
     SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -15,22 +19,28 @@ class Interruption:
         self._previous = {}
 
     def __enter__(self):
-        for number in self.SIGNALS:
-            self._previous[number] = signal.signal(number, self._note)
+        if jax.process_count() == 1:
+            for number in self.SIGNALS:
+                self._previous[number] = signal.signal(number, self._note)
         return self
 
     def __exit__(self, *_):
         for number, handler in self._previous.items():
             signal.signal(number, handler)
 
-    def requested(self):
-        """Whether any process of the run was told to stop."""
-        return on.all_processes_any(self._received is not None)
+    def requested(self, step):
+        """Whether the run was told to stop; with several processes all call this at the same steps."""
+        if self._received is None and jax.process_count() > 1:
+            from jax.experimental import multihost_utils
+
+            if multihost_utils.reached_preemption_sync_point(step):
+                self._received = signal.SIGTERM
+        return self._received is not None
 
     @property
     def exit_code(self):
-        """128 + the signal's number, the shell's convention; SIGTERM's where another process received it."""
-        return 128 + (self._received or signal.SIGTERM)
+        """128 + the signal's number, the shell's convention."""
+        return 128 + self._received
 
     def _note(self, number, frame):
         del frame

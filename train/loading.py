@@ -34,7 +34,7 @@ def load(workdir):
     `model.apply(variables, x, keys, num_samples, method='log_likelihood')`, nats in model space.
     """
     workdir = workdirs.resolve(workdir)
-    experiment = experiments.create(read_config(workdir))
+    experiment = experiments.for_use(read_config(workdir))
     with reading(workdir) as saved:
         state, _, _ = restore_best(experiment, saved)
     state = jax.device_put(state)

@@ -17,7 +17,8 @@ from train import experiment as experiments
 from train import workdir as workdirs
 from train.data import batches
 from train.data.prefetch import prefetch
-from train.errors import NonFiniteError, StoppedError, UserError
+from train.disk import disk_errors
+from train.errors import NonFiniteError, StoppedError
 from train.interruption import Interruption
 from train.lease import Lease
 from train.profiling import Profile
@@ -42,28 +43,17 @@ def run(config, workdir):
     processes.barrier('before the workdir is written')
     with contextlib.ExitStack() as stack:
         if processes.is_first():
-            workdirs.create(workdir, config)
+            workdirs.make(workdir)
             stack.enter_context(Lease(workdir))
-        interruption = stack.enter_context(Interruption())
-        stack.enter_context(disk_errors(workdir))
+            workdirs.write_config(workdir, config)
         data = processes.first_then_others(lambda: datasets.load(config), 'data')
+        stack.enter_context(disk_errors(workdir))
         saved = stack.enter_context(checkpoint.Checkpoints(workdir))
         session = _start(experiment, data, saved)
-        session = Training(experiment, data, saved, workdir, interruption).run(session)
+        with Interruption() as interruption:
+            session = Training(experiment, data, saved, workdir, interruption).run(session)
         saved.wait()
         return conclusion.conclude(experiment, data, session, saved, workdir)
-
-
-@contextlib.contextmanager
-def disk_errors(workdir):
-    """A disk that fills up or goes away ends the run with one sentence."""
-    try:
-        yield
-    except OSError as error:
-        raise UserError(
-            f'{workdir} can no longer be written ({error}); make room, or give the rights: the checkpoints there stay '
-            'usable and the same command goes on from the last one.'
-        ) from error
 
 
 def _start(experiment, data, saved):
@@ -113,12 +103,17 @@ class Training:
                     continue
                 if session.step % self._per_epoch:
                     self._save(session, float('inf'))
-                    raise StoppedError(session.step, self._interruption.exit_code)
+                    self._stop(session)
                 speed = (session.step - start_step) / (time.monotonic() - start)
                 session = self._close_epoch(session, writer, progress, speed)
-                if self._interruption.requested() and session.step < total:
-                    raise StoppedError(session.step, self._interruption.exit_code)
+                if self._interruption.requested(session.step) and session.step < total:
+                    self._stop(session)
         return session
+
+    def _stop(self, session):
+        """Leave after a request to stop, once the session is on disk."""
+        self._saved.wait()
+        raise StoppedError(session.step, self._interruption.exit_code)
 
     def epoch(self, session, progress):
         """Train to the end of the epoch, to the call after which the run is told to stop, or to broken numbers.
@@ -136,9 +131,9 @@ class Training:
             # Waiting on the call before the last bounds the queue and leaves the device busy.
             if len(pending) > 2:
                 sums, bad_step = _collect(pending.popleft(), sums)
-            profile.advance(len(batch))
+            profile.advance(len(batch), metrics)
             progress.at(step)
-            if bad_step >= 0 or self._interruption.requested():
+            if bad_step >= 0 or self._interruption.requested(step):
                 break
         profile.stop()
         while pending and bad_step < 0:
@@ -175,7 +170,7 @@ class Training:
         config, epoch = self._config, session.step // self._per_epoch
         values = {'epoch': epoch, **means(session.sums), 'steps_per_second': speed}
         session, loss = dataclasses.replace(session, sums={}), float('inf')
-        if epoch % config.eval_every == 0 or epoch == config.epochs:
+        if epoch % config.eval_every == 0:
             found = self._experiment.evaluator.validation(
                 session.state, self._validation, 'validation', config.eval_samples
             )
@@ -186,7 +181,8 @@ class Training:
             values |= self._experiment.evaluator.diagnostics(session.state, self._validation)
             values |= {name: loss, f'{name}_2se': error, 'best_epoch': session.stopping.best_epoch}
         writer.scalars(session.step, values)
-        self._save(session, loss)
+        # Only an improvement is a candidate for the best, so that a tie keeps the earlier epoch.
+        self._save(session, loss if session.stopping.improved else float('inf'))
         if epoch % config.log_every == 0:
             progress.line(showing.epoch_line(values))
         if config.generation and epoch % config.generation_every == 0:

@@ -34,6 +34,7 @@ def _flow(config, description):
             num_couplings=config.num_couplings,
             prior=config.prior,
         )
+    _check_binary(config)
     return ImageFlow(shape=description.shape, levels=2)
 
 
@@ -66,6 +67,7 @@ def _draw(read_error, accumulate):
                 f'config.model={config.model} reads images, found data of shape {description.shape}: '
                 'use study_vae, lvae or flow.'
             )
+        _check_binary(config)
         return DRAW(
             shape=description.shape,
             read_error=read_error,
@@ -77,15 +79,19 @@ def _draw(read_error, accumulate):
 
 
 def _output(config, description):
-    """Bernoulli for binary images, Gaussian for vectors; a ValueError for images in grey levels."""
+    """Gaussian for vectors, Bernoulli for binary images."""
     if len(description.shape) == 1:
         return 'gaussian'
+    _check_binary(config)
+    return 'bernoulli'
+
+
+def _check_binary(config):
     if config.preprocessing != 'binarise':
         raise ValueError(
-            f'config.model={config.model} has a Bernoulli output for images and needs config.preprocessing=binarise; '
+            f'config.model={config.model} models binary images and needs config.preprocessing=binarise; '
             f'found {config.preprocessing}.'
         )
-    return 'bernoulli'
 
 
 def _laplace_family(model, *names):

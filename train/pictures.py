@@ -63,8 +63,9 @@ def learning_curve(records):
     """The logged terms of training and validation against the epoch, from the lines of metrics.jsonl."""
     figure = _figure(figsize=(7, 4))
     axes = figure.add_subplot()
+    logged = {name for record in records for name in record}
     names = sorted(
-        {name for record in records for name in record if 'nll' in name or 'elbo' in name}
+        name for name in logged if ('nll' in name or 'elbo' in name) and not name.endswith('_2se')
     )
     for name in names:
         points = [(record['epoch'], record[name]) for record in records if name in record]

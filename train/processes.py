@@ -2,6 +2,7 @@
 
 import glob
 import os
+import re
 import sys
 
 import jax
@@ -15,6 +16,11 @@ SHUTDOWN_SECONDS = 10
 
 
 PEER_LOST = 4  # exit code
+
+# What the runtime's errors say when the other end of a collective is gone.
+LOST = re.compile(
+    r'gloo|closed by peer|reset by peer|heartbeat|coordination service|UNAVAILABLE', re.I
+)
 
 
 def join(coordinator_address, num_processes, process_id):
@@ -72,17 +78,19 @@ def first_then_others(function, name):
 
 
 def leave_if_peer_lost(error, workdir):
-    """End this process at once if an error of the runtime means that a peer is gone.
+    """End this process at once if an error of the runtime says that a peer is gone.
 
-    An orderly shutdown would wait for the peer.
+    An orderly shutdown would wait for the peer. Any other error is left to the caller.
     """
-    if jax.process_count() == 1:
+    if jax.process_count() == 1 or not LOST.search(str(error)):
         return
-    steps = [p.name for p in (workdir / 'checkpoints').iterdir() if p.name.isdigit()]
+    folder = workdir / 'checkpoints'
+    names = [path.name for path in folder.iterdir()] if folder.exists() else []
+    step = max((int(name) for name in names if name.isdigit()), default=None)
     reason = str(error).splitlines()[0]
     print(
         f'Process {jax.process_index()} of {jax.process_count()} lost another one and stops; the last checkpoint is of '
-        f'step {max(steps, key=int, default=None)}, and the same command goes on from there ({reason}).',
+        f'step {step}, and the same command goes on from there ({reason}).',
         file=sys.stderr,
         flush=True,
     )

@@ -24,11 +24,12 @@ class Profile:
         with jax.profiler.StepTraceAnnotation('train', step_num=step):
             yield
 
-    def advance(self, steps):
-        """Count the steps of a call; the trace ends when enough are in it."""
+    def advance(self, steps, metrics):
+        """Count the steps of a call, which is done when its metrics are; the trace ends when enough are in it."""
         if self._tracing:
             self._left -= steps
             if self._left <= 0:
+                jax.block_until_ready(metrics)
                 self.stop()
 
     def stop(self):

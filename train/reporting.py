@@ -9,7 +9,7 @@ import numpy as np
 from train import published, study_pictures, study_results, study_statistics
 from train import workdir as workdirs
 from train.errors import UserError
-from train.result import decimals
+from train.result import dataset_title, decimals
 
 RUN_COLUMNS = (
     'run',
@@ -118,13 +118,14 @@ def _html(block):
     return f'<table>{rows}</table>'
 
 
-def _dataset(config):
-    return config['toy_name'] if config['dataset'] == 'toy' else config['dataset']
+def _number(value):
+    """Three decimals; null in a file stands for what is not finite."""
+    return 'inf' if value is None else f'{value:.3f}'
 
 
 def _run_row(name, found):
     digits, config = decimals(found['nats_2se']), found['config']
-    key = (config['model'], _dataset(config))
+    key = (config['model'], dataset_title(config))
     kind = 'exact' if found['exact'] else f'bound, {found["num_samples"]} samples'
     bits = f'{found["bits_per_dim"]:.3f}' if 'bits_per_dim' in found else ''
     nats = f'{found["nats"]:.{digits}f} +- {found["nats_2se"]:.{digits}f}'
@@ -138,7 +139,9 @@ def _study_row(name, found):
         f'{table[key][0]:.2f} +- {table[key][1]:.2f}' for key in study_pictures.BARS if key in table
     )
     diverged = sum(epoch is not None for epoch in found['diverged'])
-    test = f'{np.median(found["test_nats"]):.3f}' if 'test_nats' in found else ''
+    test = ''
+    if 'test_nats' in found:
+        test = _number(float(np.nanmedian(np.array(found['test_nats'], np.float64))))
     return (
         name,
         found['model'],
@@ -146,8 +149,8 @@ def _study_row(name, found):
         len(found['seeds']),
         diverged,
         found['epochs'],
-        f'{best["median"]:.3f} ({best["iqr"][0]:.3f} to {best["iqr"][1]:.3f})',
-        f'{metrics["last"]["median"]:.3f}',
+        f'{_number(best["median"])} ({_number(best["iqr"][0])} to {_number(best["iqr"][1])})',
+        _number(metrics['last']['median']),
         five,
         test,
         found['quantity'],
@@ -160,7 +163,9 @@ def _rank_lines(studies):
     lines = []
     for dataset in sorted({found['dataset'] for _, _, found in studies}):
         groups = {
-            name: np.nan_to_num(np.array(found['val'], np.float64)[:, -1], nan=np.inf)
+            f'{name} ({found["model"]})': np.nan_to_num(
+                np.array(found['val'], np.float64)[:, -1], nan=np.inf
+            )
             for _, name, found in studies
             if found['dataset'] == dataset
         }

@@ -49,6 +49,11 @@ def likelihood(values, units, num_features):
     return found
 
 
+def dataset_title(config):
+    """What a table calls the data of a config (a mapping): the density's own name for toy data."""
+    return config['toy_name'] if config['dataset'] == 'toy' else config['dataset']
+
+
 def provenance():
     """Versions, devices and the commit that a figure came from."""
     return {

@@ -19,7 +19,7 @@ def main(argv):
     from train import study_loop, workdir
 
     config, name = commands.config_of(_CONFIG)
-    folder = workdir.resolve(_WORKDIR.value or workdir.default_path(config, name))
+    folder = workdir.resolve(_WORKDIR.value or workdir.default_path(config, name, 'study-'))
     logging.info('Workdir: %s', folder)
     study_loop.run(config, folder)
     print((folder / 'study.md').read_text())

@@ -15,10 +15,10 @@ from train import experiment as experiments
 from train import workdir as workdirs
 from train.data import batches
 from train.data.prefetch import prefetch
+from train.disk import disk_errors
 from train.errors import StoppedError, UserError
 from train.interruption import Interruption
 from train.lease import Lease
-from train.loop import disk_errors
 from train.progress import Progress
 from train.stopping import Stopping
 from train.study_session import StudySession, add, means, take_improved
@@ -35,18 +35,24 @@ def run(config, workdir):
     """
     if jax.process_count() > 1:
         raise UserError(f'train.study runs in one process, found {jax.process_count()}.')
+    study_parts.check_fields(config)
     workdirs.check(workdir, config)
-    experiment = experiments.create(config, seeds_share_batch=False)
+    finished = study_results.finished(workdir, config)
+    if finished:
+        logging.info('This study is finished; it is in %s', workdir / 'study.json')
+        return finished
+    experiment = experiments.create(config, splits_batch=False)
     seeds = study_parts.padded(study_parts.all_seeds(config), len(experiment.devices))
-    workdirs.create(workdir, config)
     with contextlib.ExitStack() as stack:
+        workdirs.make(workdir)
         stack.enter_context(Lease(workdir))
-        interruption = stack.enter_context(Interruption())
-        stack.enter_context(disk_errors(workdir))
+        workdirs.write_config(workdir, config)
         data = datasets.load(config)
+        stack.enter_context(disk_errors(workdir))
         saved = stack.enter_context(checkpoint.Checkpoints(workdir))
-        study = Study(experiment, seeds, data, saved, interruption)
-        session = study.run(study.start())
+        with Interruption() as interruption:
+            study = Study(experiment, seeds, data, saved, interruption)
+            session = study.run(study.start())
         saved.wait()
         return study_results.conclude(study, session, workdir)
 
@@ -94,11 +100,16 @@ class Study:
                 session = self._epoch(session, progress)
                 if session.step % self.per_epoch:
                     self._save(session)
-                    raise StoppedError(session.step, self._interruption.exit_code)
+                    self._stop(session)
                 session = self._close_epoch(session, progress)
-                if self._interruption.requested() and session.step < total:
-                    raise StoppedError(session.step, self._interruption.exit_code)
+                if self._interruption.requested(session.step) and session.step < total:
+                    self._stop(session)
         return session
+
+    def _stop(self, session):
+        """Leave after a request to stop, once the session is on disk."""
+        self._saved.wait()
+        raise StoppedError(session.step, self._interruption.exit_code)
 
     def _epoch(self, session, progress):
         """Train to the end of the epoch, or to the call after which the study is told to stop."""
@@ -114,7 +125,7 @@ class Study:
             if len(pending) > 2:
                 sums = add(sums, _of_seeds(pending.popleft()))
             progress.at(step)
-            if self._interruption.requested():
+            if self._interruption.requested(step):
                 break
         while pending:
             sums = add(sums, _of_seeds(pending.popleft()))

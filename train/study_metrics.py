@@ -30,12 +30,10 @@ def published_run_metrics(series):
 
 
 def published_metrics(series):
-    """Mean and population standard deviation of the five published metrics over the runs that have
-    any number.
+    """Mean and population deviation of the five published metrics over the runs that have any number.
 
-    series: (seeds, epochs). Returns name -> (mean, std), and 'runs' -> how many runs went in,
-        which the published tables
-    leave out.
+    series: (seeds, epochs). Returns name -> (mean, std), and 'runs' -> how many runs went in, which the published
+    tables leave out.
     """
     runs = [metrics for metrics in map(published_run_metrics, series) if metrics is not None]
     table = {'runs': len(runs)}

@@ -32,6 +32,16 @@ def all_seeds(config):
     ]
 
 
+def check_fields(config):
+    """Refuse fields that have a meaning for single runs only."""
+    for field, kept in (('init_from', ''), ('eval_every', 1), ('on_nan', 'raise')):
+        if getattr(config, field) != kept:
+            raise UserError(
+                f'config.{field} has no meaning in a study and must be {kept!r} there; '
+                f'found {getattr(config, field)!r}.'
+            )
+
+
 def padded(seeds, num_devices):
     """The seeds with the last one repeated up to a multiple of the devices."""
     return seeds + [seeds[-1]] * (-len(seeds) % num_devices)

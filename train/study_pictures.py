@@ -3,9 +3,10 @@
 import matplotlib.figure
 import numpy as np
 
+from train import study_metrics
 from train.writers import figure_png
 
-BARS = ('min', 'max', 'last', 'first', 'exceeds')
+BARS = study_metrics.PUBLISHED
 
 
 def curves(studies):

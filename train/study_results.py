@@ -8,9 +8,19 @@ import jax
 import numpy as np
 from absl import logging
 
-from train import result, study_metrics, study_parts, study_pictures, study_statistics
+from train import conclusion, result, study_metrics, study_parts, study_pictures, study_statistics
 from train import workdir as workdirs
 from train.writers import save_png
+
+
+def finished(workdir, config):
+    """The study in a folder if it needs no more training for this config, else None."""
+    path = workdir / 'study.json'
+    if not path.exists():
+        return None
+    found = workdirs.read_json(path)
+    evaluated = found['num_samples'] in (None, config.num_samples)
+    return found if evaluated and (found['stopped'] or found['epochs'] >= config.epochs) else None
 
 
 def conclude(study, session, workdir):
@@ -18,15 +28,17 @@ def conclude(study, session, workdir):
     count = study.config.num_seeds
     config, model = study.config, study.experiment.model
     curves = {name: np.array(rows[:count]) for name, rows in session.curves.items()}
+    looks = conclusion.count_test_look(workdir, session.step)
     tested = _test(study, session)
     found = {
         'model': config.model,
-        'dataset': config.toy_name if config.dataset == 'toy' else config.dataset,
+        'dataset': result.dataset_title(config),
         'quantity': 'exact log-likelihood' if model.exact else 'importance-weighted bound',
         'validation_quantity': 'nll' if model.exact else 'negative ELBO',
         'num_samples': None if model.exact else config.num_samples,
         'seeds': [vars(seeds) for seeds in study.seeds[:count]],
         'epochs': session.step // study.per_epoch,
+        'stopped': not session.running.any(),
         'steps': session.step,
         'parameters': sum(leaf[0].size for leaf in jax.tree.leaves(session.best['params'])),
         'train': curves['train'].tolist(),
@@ -34,6 +46,7 @@ def conclude(study, session, workdir):
         'diverged': list(session.diverged[:count]),
         'best_epochs': [stopping.best_epoch for stopping in session.stoppings[:count]],
         'test_nats': tested.tolist(),
+        'test_evaluations': looks,
         'entropy': study.data.entropy,
         'metrics': metrics(curves['validation']),
         'config': json.loads(config.to_json()),
@@ -48,7 +61,7 @@ def conclude(study, session, workdir):
 
 
 def _test(study, session):
-    """(seeds,) mean test log-likelihood in nats, data space, of each seed's best epoch."""
+    """(seeds,) mean test log-likelihood in nats, data space, of each seed's best epoch; nan where it never had one."""
     host = study_parts.gather(session.state)
     best = dict(session.best)
     params = best.pop('params')
@@ -57,7 +70,8 @@ def _test(study, session):
     samples = 1 if study.experiment.model.exact else study.config.num_samples
     values = study.evaluate(state, study.data.source('test'), 'test', 'log_likelihood', samples)
     total = values['value'].astype(np.float64) + values['log_det'].astype(np.float64)
-    return total.mean(axis=1)[: study.config.num_seeds]
+    never_better = np.array([stopping.best_epoch == 0 for stopping in session.stoppings])
+    return np.where(never_better, np.nan, total.mean(axis=1))[: study.config.num_seeds]
 
 
 def metrics(validation):
@@ -69,7 +83,9 @@ def metrics(validation):
     window = max(2, min(20, validation.shape[1] // 5))
     per_seed = {
         'best': study_metrics.best(validation),
+        'best_epoch': study_metrics.best_epoch(validation),
         'last': study_metrics.last(validation),
+        'area_under_curve': study_metrics.area_under_curve(validation, np.nanmin(validation)),
         'epochs_to_within_1_percent': study_metrics.epochs_to_within(
             validation, 0.01 * abs(float(np.nanmin(validation)))
         ),

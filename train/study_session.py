@@ -14,8 +14,8 @@ class StudySession:
     """A value, rebound as the study goes on; the leading axis of all is the seed, padded to the devices.
 
     state: TrainState on the devices, see `train.devices.study_call`. best: the variables of each seed's best epoch, on
-    the host. curves: name -> seeds x epochs, nan where a seed had diverged or stopped. diverged: the epoch in which a
-    seed's numbers broke, or None.
+    the host. curves: name -> seeds x epochs, nan from the epoch on in which a seed diverged; a seed that stopped keeps
+    its last losses. diverged: the epoch in which a seed's numbers broke, or None.
     """
 
     state: Any

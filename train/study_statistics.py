@@ -31,13 +31,11 @@ def bootstrap_interval(values, statistic=median, *, level=0.95, draws=10_000, se
 
 
 def rank_tests(groups):
-    """Do models differ? Kruskal-Wallis over all of them, and two-sided Mann-Whitney tests of each
-    pair.
+    """Do models differ? Kruskal-Wallis over all of them, and two-sided Mann-Whitney tests of each pair.
 
-    groups: name -> (runs,) values, lower is better. Returns `kruskal_wallis` (p-value) and
-        `pairs`: (a, b) -> p-value
-    (Holm-adjusted over the pairs) and `superiority`, the probability that a run of a is below a
-    run of b, ties half.
+    groups: name -> (runs,) values, lower is better. Returns {'kruskal_wallis': p-value, 'pairs': (a, b) -> {'p',
+    'superiority'}}: p is Holm-adjusted over the pairs, superiority the probability that a run of a is below a run of
+    b, ties half.
     """
     names = list(groups)
     if len(names) < 2:

@@ -1,7 +1,9 @@
 """A run's folder: its name, its config, and what may share it."""
 
+import contextlib
 import hashlib
 import json
+import math
 import os
 import pathlib
 
@@ -38,11 +40,11 @@ def defining_fields(config):
     return {name: value for name, value in fields.items() if name not in FREE_FIELDS}
 
 
-def default_path(config, config_file):
-    """`runs/<config>-<hash of the defining fields>`; the same command gives the same folder."""
+def default_path(config, config_file, prefix=''):
+    """`runs/<prefix><config>-<hash of the defining fields>`; the same command gives the same folder."""
     text = json.dumps(defining_fields(config), sort_keys=True)
     name = pathlib.PurePath(config_file.partition(':')[0]).stem
-    return f'runs/{name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}'
+    return f'runs/{prefix}{name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}'
 
 
 def resolve(path):
@@ -50,13 +52,23 @@ def resolve(path):
     return epath.Path(path if '://' in str(path) else os.path.abspath(path))
 
 
-def create(workdir, config):
-    """Make the folder and write `config.json`; a UserError where it cannot be written or holds another run."""
-    check(workdir, config)
-    path = workdir / 'config.json'
-    try:
+def make(workdir):
+    """Make the folder; a UserError where that cannot be."""
+    with _writable(workdir):
         workdir.mkdir(parents=True, exist_ok=True)
-        write_text(path, json.dumps(json.loads(config.to_json()), indent=2, sort_keys=True))
+
+
+def write_config(workdir, config):
+    """Write `config.json`; a UserError where the folder holds another run or cannot be written."""
+    check(workdir, config)
+    with _writable(workdir):
+        write_json(workdir / 'config.json', json.loads(config.to_json()))
+
+
+@contextlib.contextmanager
+def _writable(workdir):
+    try:
+        yield
     except OSError as error:
         raise UserError(
             f'--workdir must be writable; {error.strerror or error}: {workdir}.'
@@ -87,8 +99,16 @@ def read_json(path):
 
 
 def write_json(path, value):
-    """Write a JSON file whole or not at all."""
-    write_text(path, json.dumps(value, indent=2, sort_keys=True) + '\n')
+    """Write a JSON file whole or not at all; numbers that are not finite become null."""
+    write_text(path, json.dumps(_finite(value), indent=2, sort_keys=True, allow_nan=False) + '\n')
+
+
+def _finite(value):
+    if isinstance(value, dict):
+        return {name: _finite(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def write_text(path, text):

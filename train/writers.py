@@ -7,6 +7,8 @@ import time
 from tensorboard.compat.proto import event_pb2, summary_pb2
 from tensorboard.summary.writer.record_writer import RecordWriter
 
+from train.workdir import write_text
+
 
 class Writer:
     """Appends to a workdir; `start_step` drops what an earlier, killed part of the run wrote beyond that step."""
@@ -40,10 +42,8 @@ class Writer:
             self._events.close()
 
     def _flush_lines(self):
-        # Written whole and renamed, since buckets cannot append.
-        partial = self._path.parent / f'{self._path.name}.tmp'
-        partial.write_text(''.join(line + '\n' for line in self._lines))
-        partial.replace(self._path)
+        # Written whole, since buckets cannot append.
+        write_text(self._path, ''.join(line + '\n' for line in self._lines))
 
 
 class EventFile:

@@ -9,7 +9,6 @@ approximation is built. Every log-density is summed over the last axis.
 import jax
 import jax.numpy as jnp
 from flax import struct
-from jax.lax.linalg import triangular_solve
 
 from flows import keys as example_keys
 
@@ -74,37 +73,31 @@ class DiagonalGaussian:
 
 @struct.dataclass
 class FullGaussian:
-    """N(mean, (L L^T)^-1) from the Cholesky factor L of its precision: (B, k) and lower (B, k, k).
+    """N(mean, P^-1) from the inverse Cholesky factor R of its precision, P^-1 = R^T R.
 
-    z = mean + L^-T noise, so that neither the covariance nor a second factorisation is ever needed.
+    mean (B, k), whitening (B, k, k) = R, lower; see `vaes.cholesky`. z = mean + R^T noise, so that
+    drawing needs neither the covariance nor another factorisation.
     """
 
     mean: jax.Array
-    precision_cholesky: jax.Array
+    whitening: jax.Array
 
     def sample_and_log_prob(self, keys, shape=()):
         """Draws z (*shape, B, k) and log q(z) (*shape, B), from `keys` (B,)."""
-        batch, k = self.mean.shape
         noise = draw_noise(keys, shape, self.mean)
-        columns = jnp.moveaxis(noise.reshape(-1, batch, k), 0, -1)
-        deviation = triangular_solve(
-            self.precision_cholesky, columns, left_side=True, lower=True, transpose_a=True
-        )
-        z = along(shape, self.mean) + jnp.moveaxis(deviation, -1, 0).reshape(noise.shape)
+        deviation = jnp.einsum('...bj,bji->...bi', noise, self.whitening)
         log_q = -0.5 * jnp.sum(LOG_2_PI + noise**2, axis=-1)
-        return z, log_q + along(shape, 0.5 * self._log_det_precision())
+        return along(shape, self.mean) + deviation, log_q + along(shape, self._half_log_det())
 
     def kl_to_standard_normal(self):
-        """KL(q || N(0, I)) = (tr P^-1 + mean^T mean - k + log det P) / 2 with precision P, (B,)."""
-        batch, k = self.mean.shape
-        identity = jnp.broadcast_to(jnp.eye(k, dtype=self.mean.dtype), (batch, k, k))
-        inverse = triangular_solve(self.precision_cholesky, identity, left_side=True, lower=True)
-        trace = jnp.sum(inverse**2, axis=(-2, -1))
-        return 0.5 * (trace + jnp.sum(self.mean**2, axis=-1) - k + self._log_det_precision())
+        """KL(q || N(0, I)) = (tr P^-1 + mean^T mean - k + log det P) / 2, (B,)."""
+        trace = jnp.sum(self.whitening**2, axis=(-2, -1))
+        squares = jnp.sum(self.mean**2, axis=-1)
+        return 0.5 * (trace + squares - self.mean.shape[-1]) + self._half_log_det()
 
-    def _log_det_precision(self):
-        diagonal = jnp.diagonal(self.precision_cholesky, axis1=-2, axis2=-1)
-        return 2.0 * jnp.sum(jnp.log(diagonal), axis=-1)
+    def _half_log_det(self):
+        """log det P / 2, (B,)."""
+        return -jnp.sum(jnp.log(jnp.diagonal(self.whitening, axis1=-2, axis2=-1)), axis=-1)
 
 
 @struct.dataclass

@@ -130,8 +130,3 @@ def _value_and_columns(function, z):
 
 def _identity_like(matrices):
     return jnp.broadcast_to(jnp.eye(matrices.shape[-1], dtype=matrices.dtype), matrices.shape)
-
-
-def solve(precision_cholesky, vector):
-    """P^-1 v from the lower Cholesky factor of P: (B, k, k), (B, k) -> (B, k)."""
-    return jax.scipy.linalg.cho_solve((precision_cholesky, True), vector[..., None])[..., 0]

@@ -24,8 +24,8 @@ class LatentVariableModel(nn.Module, kw_only=True):
     """Base class: a subclass says what q, p(z) and p(x | z) are; everything else is here.
 
     A subclass defines
-      posterior(x, keys) -> a value with `sample_and_log_prob(keys, shape=()) -> (z, log_q)`,
-        `kl_to_standard_normal() -> (B,) or None` and `trace`; z is an array, or a pytree of arrays,
+      posterior(x, keys) -> a value with `sample_and_log_prob(keys, shape=()) -> (z, log_q)` and
+        `kl_to_standard_normal() -> (B,) or None`, see `vaes.posterior`; z is an array, or a pytree of arrays,
         with leading axes (*shape, B); evaluation mode; whatever the draw does not need is computed
         here, once;
       sample_prior(key, n) -> z with leading axis n;
@@ -33,7 +33,8 @@ class LatentVariableModel(nn.Module, kw_only=True):
       decode(z) -> f, an array or pytree with leading axis n, for z with leading axis n;
       likelihood() -> a value with `log_prob(x, f)`, `mean(f)` and `sample(key, f)`.
     A model whose training differs from its evaluation (batch statistics), or that gets p(x | z)
-    while it draws z, overrides `bound_terms` and `log_weights`.
+    while it draws z, overrides `bound_terms`, `log_weights` and `reconstruct`; its posterior is
+    then whatever these need.
 
     Attributes:
       kl: 'sample' (log q(z) - log p(z) at the one draw) or 'analytic' (closed form where the
@@ -147,9 +148,3 @@ class LatentVariableModel(nn.Module, kw_only=True):
         posterior = self.posterior(x, example_keys.fold_in(keys, REFINEMENT))
         z, _ = posterior.sample_and_log_prob(example_keys.fold_in(keys, LATENT))
         return self.decode_mean(z)
-
-    def reconstruct_trace(self, x, keys):
-        """E[x | z] at the posterior's mean before and after each refinement step, (T + 1, B, D)."""
-        trace = self.posterior(x, example_keys.fold_in(keys, REFINEMENT)).trace
-        means = self.decode_mean(trace.reshape(-1, trace.shape[-1]))
-        return means.reshape(*trace.shape[:2], -1)

@@ -11,9 +11,10 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from flows import keys as example_keys
 from vaes import mlp
 from vaes.distributions import BernoulliLikelihood, DiagonalGaussian, GaussianLikelihood
-from vaes.latent_variable_model import LatentVariableModel
+from vaes.latent_variable_model import REFINEMENT, LatentVariableModel
 from vaes.posterior import Posterior
 
 OUTPUT_DISTRIBUTIONS = ('gaussian', 'bernoulli')
@@ -78,6 +79,12 @@ class VAE(LatentVariableModel, kw_only=True):
         del keys
         q = self.encode(self.features(x))
         return Posterior(q, trace=q.mean[None])
+
+    def reconstruct_trace(self, x, keys):
+        """E[x | z] at the posterior's mean before and after each refinement step, (T + 1, B, D)."""
+        trace = self.posterior(x, example_keys.fold_in(keys, REFINEMENT)).trace
+        means = self.decode_mean(trace.reshape(-1, trace.shape[-1]))
+        return means.reshape(*trace.shape[:2], -1)
 
     def bound_terms(self, x, keys, training=False):
         if self.is_initializing():

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from vaes import laplace
+from vaes.cholesky import inverse_cholesky
 from vaes.distributions import FullGaussian, standard_normal_log_prob
 from vaes.posterior import Posterior
 from vaes.vae import VAE
@@ -52,15 +53,16 @@ class VLAE(VAE, kw_only=True):
 
         def approximate(mu):
             gradient, precision = newton_system(x, mu)
-            return gradient, jnp.linalg.cholesky(precision)
+            return gradient, inverse_cholesky(precision)
 
         def log_joint(z):
             f = decoder.apply(variables, z.reshape(-1, self.z_dim)).reshape(*z.shape[:-1], -1)
             return likelihood.log_prob(x[None], f) + standard_normal_log_prob(z)
 
         def update(mu, step):
-            gradient, cholesky = approximate(mu)
-            direction = laplace.solve(cholesky, gradient)
+            gradient, whitening = approximate(mu)
+            whitened = jnp.einsum('bij,bj->bi', whitening, gradient)
+            direction = jnp.einsum('bji,bj->bi', whitening, whitened)
             if self.update_rule == 'damped':
                 mu = mu + self.update_lr / (step + 1.0) * direction
             else:
@@ -73,9 +75,9 @@ class VLAE(VAE, kw_only=True):
         steps = jnp.arange(self.n_update, dtype=x.dtype)
         update = jax.checkpoint(update, policy=policy, prevent_cse=False)  # not needed in a scan
         mu, means = jax.lax.scan(update, start, steps)
-        _, cholesky = jax.checkpoint(approximate, policy=policy)(mu)
+        _, whitening = jax.checkpoint(approximate, policy=policy)(mu)
         trace = jnp.concatenate([start[None], means])
-        return Posterior(FullGaussian(mu, cholesky), trace)
+        return Posterior(FullGaussian(mu, whitening), trace)
 
     def refinement_terms(self, x, posterior):
         """'reconstruction_error_t' = -log p(x | mu_t) before (t = 0) and after each update."""

@@ -1,0 +1,17 @@
+"""A disk that fills up or goes away."""
+
+import contextlib
+
+from train.errors import UserError
+
+
+@contextlib.contextmanager
+def disk_errors(workdir):
+    """A disk that fills up or goes away ends the run with one sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f'{workdir} can no longer be written ({error}); make room, or give the rights: the checkpoints there stay '
+            'usable and the same command goes on from the last one.'
+        ) from error
