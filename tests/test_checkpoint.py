@@ -11,7 +11,6 @@ from train.checkpoint import Checkpoints
 from train.errors import UserError
 from train.state import TrainState
 
-
 # Reading a damaged file may leave exceptions of the storage library's own threads behind.
 pytestmark = pytest.mark.filterwarnings('ignore::pytest.PytestUnraisableExceptionWarning')
 

@@ -40,7 +40,8 @@ def test_default_batches_divide_among_eight_devices(name):
 @pytest.mark.parametrize('name', CONFIGS)
 def test_docstring_gives_the_command(name):
     text = importlib.import_module(f'configs.{name}').__doc__
-    assert f'python -m train.main --config=configs/{name}.py' in text
+    command = 'train.study' if name.startswith('study') else 'train.main'
+    assert f'python -m {command} --config=configs/{name}.py' in text
 
 
 def test_unknown_variant_is_refused():

@@ -22,6 +22,7 @@ FIELDS = (
     '--config.eval_batch_size=128',
     '--config.generation=False',
     '--config.num_layers=2',
+    '--config.look_ahead=1000000',
 )
 
 

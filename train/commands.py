@@ -18,8 +18,8 @@ from train.errors import NonFiniteError, StoppedError, UserError  # noqa: E402
 def run(main, *, takes_arguments=False):
     """Run `main(argv)` as the command of this process and exit with its code.
 
-    What a user can mend is printed as one sentence on stderr: exit code 1, 2 for flags, 3 where numbers broke, 128 +
-    signal after a requested stop.
+    What a user can mend is printed as one sentence on stderr: exit code 1, 2 for flags, 3 where numbers broke, 4 where
+    another process was lost, 128 + signal after a requested stop.
     """
     logging.set_verbosity(logging.INFO)
     logging.use_absl_handler()

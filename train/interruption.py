@@ -17,6 +17,7 @@ class Interruption:
     def __init__(self):
         self._received = None
         self._previous = {}
+        self._asked = 0
 
     def __enter__(self):
         if jax.process_count() == 1:
@@ -28,12 +29,14 @@ class Interruption:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
 
-    def requested(self, step):
-        """Whether the run was told to stop; with several processes all call this at the same steps."""
+    def requested(self):
+        """Whether the run was told to stop; with several processes all call this at the same points of the run."""
         if self._received is None and jax.process_count() > 1:
             from jax.experimental import multihost_utils
 
-            if multihost_utils.reached_preemption_sync_point(step):
+            # The runtime agrees on one of the next numbers, so none may be left out.
+            self._asked += 1
+            if multihost_utils.reached_preemption_sync_point(self._asked):
                 self._received = signal.SIGTERM
         return self._received is not None
 

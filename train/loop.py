@@ -106,7 +106,7 @@ class Training:
                     self._stop(session)
                 speed = (session.step - start_step) / (time.monotonic() - start)
                 session = self._close_epoch(session, writer, progress, speed)
-                if self._interruption.requested(session.step) and session.step < total:
+                if self._interruption.requested() and session.step < total:
                     self._stop(session)
         return session
 
@@ -133,7 +133,7 @@ class Training:
                 sums, bad_step = _collect(pending.popleft(), sums)
             profile.advance(len(batch), metrics)
             progress.at(step)
-            if bad_step >= 0 or self._interruption.requested(step):
+            if bad_step >= 0 or self._interruption.requested():
                 break
         profile.stop()
         while pending and bad_step < 0:

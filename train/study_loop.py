@@ -102,7 +102,7 @@ class Study:
                     self._save(session)
                     self._stop(session)
                 session = self._close_epoch(session, progress)
-                if self._interruption.requested(session.step) and session.step < total:
+                if self._interruption.requested() and session.step < total:
                     self._stop(session)
         return session
 
@@ -125,7 +125,7 @@ class Study:
             if len(pending) > 2:
                 sums = add(sums, _of_seeds(pending.popleft()))
             progress.at(step)
-            if self._interruption.requested(step):
+            if self._interruption.requested():
                 break
         while pending:
             sums = add(sums, _of_seeds(pending.popleft()))
