@@ -1,6 +1,6 @@
 """Relative-gradient MLP flow on scikit-learn's 8x8 digits: real images, no download.
 
-    python -m train.main --config=configs/digits.py
+python -m train.main --config=configs/digits.py
 """
 
 from configs import default

@@ -1,6 +1,6 @@
 """Relative-gradient MLP flow on a toy density in the plane.
 
-    python -m train.main --config=configs/toy.py --config.toy_name=sine
+python -m train.main --config=configs/toy.py --config.toy_name=sine
 """
 
 from configs import default

@@ -1,5 +1,6 @@
 """The memory-mapped cache: complete or not there."""
 
+import functools
 import json
 
 import numpy as np
@@ -21,12 +22,18 @@ def prepared(key='k1'):
     return Prepared(epath.Path('/nowhere'), 'images', '1.0.0', counts, 'tfrecord', key)
 
 
-def fill(split, path):
-    np.save(path, IMAGES[split])
+def blocks(split, images=IMAGES):
+    return iter(np.array_split(images[split], 3))
 
 
-def write(directory, source=None):
-    return cache.write(directory, source or prepared(), fill)
+def write(directory, source=None, read=blocks):
+    splits = {split: functools.partial(read, split) for split in IMAGES}
+    return cache.write(directory, source or prepared(), splits)
+
+
+def rows_of(found, split):
+    source = found.source(split)
+    return source.gather(np.arange(len(source)))
 
 
 def find(*directories, key='k1'):
@@ -38,14 +45,15 @@ def test_cache_is_found_again_and_is_mapped(tmp_path):
     found = find(tmp_path / 'empty', tmp_path)
     assert found == written
     for split, rows in IMAGES.items():
-        mapped = found.open(split)
-        assert isinstance(mapped, np.memmap)
+        np.testing.assert_array_equal(rows_of(found, split), rows)
+        mapped = np.load(found.directory / f'{split}.npy', mmap_mode='r')
         np.testing.assert_array_equal(mapped, rows)
+        assert mapped.dtype == rows.dtype
 
 
 def test_second_write_keeps_the_first(tmp_path):
     first = write(tmp_path)
-    second = cache.write(tmp_path, prepared(), lambda *_: pytest.fail('read again'))
+    second = write(tmp_path, read=lambda split: pytest.fail('read again'))
     assert first == second
 
 
@@ -60,10 +68,7 @@ def test_fingerprint_is_that_of_the_content(tmp_path):
     first = write(tmp_path / 'a')
     same = write(tmp_path / 'b', prepared('k2'))
 
-    def other(split, path):
-        np.save(path, IMAGES[split] ^ 1)
-
-    different = cache.write(tmp_path / 'c', prepared(), other)
+    different = write(tmp_path / 'c', read=lambda split: iter([IMAGES[split] ^ 1]))
     assert first.fingerprint == same.fingerprint != different.fingerprint
 
 
@@ -87,7 +92,7 @@ def test_damaged_cache_is_reported_passed_over_and_made_again(tmp_path, caplog, 
     assert find(tmp_path) is None
     assert 'damaged cache' in caplog.text
     again = write(tmp_path)
-    np.testing.assert_array_equal(again.open('train'), IMAGES['train'])
+    np.testing.assert_array_equal(rows_of(again, 'train'), IMAGES['train'])
     assert find(tmp_path) == again
 
 
@@ -96,13 +101,13 @@ def truncate(path, count):
 
 
 def test_interrupted_writing_leaves_no_cache(tmp_path):
-    def interrupted(split, path):
+    def interrupted(split):
+        yield IMAGES[split][:3]
         if split == 'test':
             raise KeyboardInterrupt
-        fill(split, path)
 
     with pytest.raises(KeyboardInterrupt):
-        cache.write(tmp_path, prepared(), interrupted)
+        write(tmp_path, read=interrupted)
     assert find(tmp_path) is None
     assert not list(tmp_path.glob('*'))[1:]  # the lock file alone
 

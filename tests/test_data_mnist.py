@@ -30,6 +30,10 @@ def config(data_dir, cache_dir, **fields):
         'preprocessing': 'logit',
         'logit_lambda': 1e-6,
         'manual_dir': '',
+        'source': 'map',
+        'max_rows': 0,
+        'flip': False,
+        'symmetric_range': False,
     }
     return SimpleNamespace(
         **defaults | {'data_dir': str(data_dir), 'cache_dir': str(cache_dir)} | fields
@@ -102,7 +106,7 @@ def test_load_needs_neither_tensorflow_nor_the_prepared_directory(mnist, mnist_c
         import numpy as np
         from train import data
         opened = data.load(SimpleNamespace(
-            dataset='mnist', data_dir='', manual_dir='', cache_dir=sys.argv[1]))
+            dataset='mnist', data_dir='', manual_dir='', cache_dir=sys.argv[1], source='map', max_rows=0))
         digest = hashlib.sha256()
         for split in data.SPLITS:
             source = opened.source(split)
@@ -143,7 +147,7 @@ def test_record_cut_short_is_an_error_that_names_the_split(mnist_dir, tmp_path):
     os.truncate(shard, shard.stat().st_size - 100)
     source = prepared.find([broken], 'mnist', VERSION)
     with pytest.raises(UserError, match=r'the test split in .*3\.0\.1 is damaged.*delete'):
-        tfds_io.read_images(source, 'test', 'image', (28, 28, 1), tmp_path / 'test.npy')
+        list(tfds_io.image_blocks(source, 'test', 'image'))
 
 
 def test_logit_space_is_4620_nats_and_minus_half_a_bit_from_data_space(mnist):

@@ -1,11 +1,27 @@
-"""`python -m train.prepare`: one line of help where something is wrong."""
+"""`python -m train.prepare`: datasets by name, the table of all, one line where something is wrong."""
 
 import os
 import pathlib
 import subprocess
 import sys
 
+import pytest
+
 import train
+from tests import maf_samples
+from train import data
+from train.data import maf, preparing, probe
+from train.errors import UserError
+
+
+@pytest.fixture(autouse=True)
+def machine(tmp_path, monkeypatch):
+    """A machine of its own, without a network."""
+    monkeypatch.setenv('HOME', str(tmp_path / 'home'))
+    monkeypatch.delenv('TFDS_DATA_DIR', raising=False)
+    monkeypatch.delenv('XDG_CACHE_HOME', raising=False)
+    monkeypatch.setattr(probe, 'unreachable', lambda url: 'no network')
+    return tmp_path
 
 
 def prepare(*arguments):
@@ -19,9 +35,7 @@ def prepare(*arguments):
 
 
 def test_bundled_dataset_is_ready():
-    done = prepare('--dataset=digits')
-    assert done.returncode == 0
-    assert done.stdout.splitlines() == [
+    assert preparing.prepare(preparing.config_of('digits')) == [
         'digits: train 1,437, validation 180, test 180 examples of 64 numbers',
         'digits: needs no file',
     ]
@@ -30,6 +44,46 @@ def test_bundled_dataset_is_ready():
 def test_unknown_dataset_is_one_line_and_exit_code_one():
     done = prepare('--dataset=imagenet')
     assert done.returncode == 1
-    assert done.stderr.splitlines() == [
-        "unknown dataset 'imagenet'; config.dataset is one of: digits, mnist, toy."
-    ]
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("unknown dataset 'imagenet'; config.dataset is one of: binarised_mnist")
+    assert all(name in line for name in data.DATASETS)
+
+
+def test_listing_names_every_dataset_with_its_figures(machine):
+    header, *lines = preparing.listing()
+    assert header.split() == [
+        'dataset', 'D', 'train', 'validation', 'test', 'prepared', 'here', 'licence', 'source',
+    ]  # fmt: skip
+    assert [line.split()[0] for line in lines] == list(data.DATASETS)
+    power = next(line for line in lines if line.startswith('power '))
+    for part in ('6', '1,659,917', '184,435', '204,928', 'no', 'CC BY 4.0', 'Zenodo record'):
+        assert part in power
+    assert 'needs no file' in next(line for line in lines if line.startswith('toy '))
+    assert not (machine / 'home').exists()  # looking makes nothing
+
+
+def test_listing_tells_what_is_prepared_and_what_is_damaged(machine, monkeypatch):
+    folder = maf_samples.write(machine / 'maf')
+    table = maf.MINIBOONE
+    monkeypatch.setattr(type(table), 'read', lambda self, folder: self.process(
+        *(pathlib.Path(folder) / file for file in self.files)))  # fmt: skip
+    fields = {'data_dir': str(machine / 'tfds')}
+    location = table.load(
+        preparing.config_of('miniboone', manual_dir=str(folder), **fields)
+    ).location
+    line = next(line for line in preparing.listing(**fields) if line.startswith('miniboone'))
+    assert str(location) in line
+    (machine / 'tfds/miniboone' / maf.VERSION / 'dataset_info.json').write_text('{')
+    line = next(line for line in preparing.listing(**fields) if line.startswith('miniboone'))
+    assert 'damaged' in line
+
+
+@pytest.mark.parametrize('name', ['fashion_mnist', 'cifar10', 'svhn_cropped', 'omniglot'])
+def test_dataset_that_is_nowhere_is_one_sentence(machine, name):
+    (machine / 'empty').mkdir()
+    config = preparing.config_of(name, manual_dir=str(machine / 'empty'))
+    with pytest.raises(
+        UserError, match=rf'{name} was not found.*no network.*set manual_dir'
+    ) as error:
+        preparing.prepare(config)
+    assert '\n' not in str(error.value)

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from train import data
-from train.data.bijectors import Logit, Standardise
-from train.data.encoders import Dequantise, Identity
-from train.data.preprocessing import PRESETS, Preprocessing
+from train.data import fitting
+from train.data.bijectors import ZCA, Centre, Logit, Standardise, Symmetric
+from train.data.encoders import Binarise, Dequantise, Flip, Identity, Scale
+from train.data.preprocessing import PRESETS, RANGED, Preprocessing
 from train.data.sources import ArraySource, Subset
 from train.data.units import Units
 from train.errors import UserError
@@ -21,7 +22,19 @@ from train.errors import UserError
 def config(**fields):
     defaults = {'dataset': 'digits', 'preprocessing': 'logit', 'logit_lambda': 1e-6}
     return SimpleNamespace(
-        **{**defaults, 'toy_name': 'moons', 'toy_size': 200, 'seed': 0, **fields}
+        **{
+            **defaults,
+            'toy_name': 'moons',
+            'toy_size': 200,
+            'seed': 0,
+            'seed_data': -1,
+            'flip': False,
+            'symmetric_range': False,
+            'zca_epsilon': 1e-3,
+            'cache_dir': '',
+            'max_rows': 0,
+            **fields,
+        }
     )
 
 
@@ -111,10 +124,19 @@ def test_logit_is_accurate_to_the_edges_of_the_interval(alpha, x64_enabled):
     np.testing.assert_allclose(log_det, expected_log_det, rtol=tolerance, atol=tolerance)
 
 
+def whitening():
+    root = jnp.array([[2.0, 0.5, 0.0], [0.5, 1.0, -0.3], [0.0, -0.3, 0.7]])
+    log_det = -jnp.linalg.slogdet(root)[1]
+    return ZCA(jnp.array([0.1, 0.3, -2.0]), jnp.linalg.inv(root), root, log_det)
+
+
 BIJECTORS = {
     'logit 1e-6': lambda: Logit(1e-6),
     'logit 0.05': lambda: Logit(0.05),
     'standardise': lambda: Standardise(jnp.array([0.1, 0.3, -2.0]), jnp.array([0.5, 2.0, 1e-3])),
+    'symmetric': Symmetric,
+    'mean': lambda: Centre(jnp.array([0.1, 0.3, -2.0])),
+    'zca': whitening,
 }
 
 
@@ -143,19 +165,31 @@ def test_logit_inverse_survives_what_a_model_may_sample():
     assert np.isfinite(log_det).all()
 
 
-@pytest.mark.parametrize('preset', PRESETS)
-def test_images_survive_preprocessing_within_half_a_grey_level(preset):
+VARIANTS = [(preset, False) for preset in PRESETS if preset != 'binarise']
+VARIANTS += [(preset, True) for preset in RANGED]
+# Those whose data space has a volume: densities of dequantised pixels.
+DENSITIES = [variant for variant in VARIANTS if PRESETS[variant[0]].encoder is Dequantise]
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
+
+
+@pytest.mark.parametrize(('preset', 'symmetric'), VARIANTS)
+def test_images_survive_preprocessing_within_half_a_grey_level(preset, symmetric):
     source = data.load(config()).source('train')
-    preprocessing = Preprocessing.fit(config(preprocessing=preset), source)
+    settings = config(preprocessing=preset, symmetric_range=symmetric)
+    preprocessing = Preprocessing.fit(settings, source)
     pixels = source.gather(np.arange(100))
     t = preprocessing.encode(pixels, keys(100), False)
     y, log_det = preprocessing.forward_and_log_det(t)
     back, inverse_log_det = preprocessing.inverse_and_log_det(y)
-    np.testing.assert_allclose(back, t, atol=2e-6)
+    np.testing.assert_allclose(back, t, atol=1e-5)
     np.testing.assert_allclose(log_det, -inverse_log_det, rtol=1e-4, atol=1e-3)
-    np.testing.assert_array_equal(
-        np.floor(np.asarray(preprocessing.to_display(back)) * 17 + 1e-4), pixels
-    )
+    shown = np.asarray(preprocessing.to_display(back), np.float64)
+    grey = shown * 17 - 0.5 if PRESETS[preset].encoder is Dequantise else shown * 16
+    assert np.abs(grey - pixels).max() <= 0.5 + 1e-3
 
 
 def test_display_clips_pixels_only():
@@ -243,8 +277,9 @@ def test_bits_per_dimension_of_one_density_are_the_same_through_every_preset():
     source = data.load(config()).source('train')
     pixels = source.gather(np.arange(50))
     found = []
-    for preset in PRESETS:
-        preprocessing = Preprocessing.fit(config(preprocessing=preset), source)
+    for preset, symmetric in DENSITIES:
+        settings = config(preprocessing=preset, symmetric_range=symmetric)
+        preprocessing = Preprocessing.fit(settings, source)
         t = preprocessing.encode(pixels, keys(50), False)
         y, log_det = preprocessing.forward_and_log_det(t)
         back, inverse_log_det = preprocessing.inverse_and_log_det(y)
@@ -257,6 +292,134 @@ def test_bits_per_dimension_of_one_density_are_the_same_through_every_preset():
     np.testing.assert_allclose(found, found[0], rtol=1e-9)
 
 
+def zca_source(n=2000, d=5):
+    mixing = np.random.default_rng(1).normal(size=(d, d))
+    x = np.random.default_rng(0).normal(size=(n, d)) @ mixing + np.arange(d)
+    return ArraySource(x)
+
+
+@pytest.mark.usefixtures('x64')
+@pytest.mark.parametrize('epsilon', [0.0, 1e-3, 0.5])
+def test_zca_whitens_to_s_over_s_plus_epsilon_by_a_symmetric_matrix(epsilon, monkeypatch):
+    monkeypatch.setattr('train.data.fitting.ROWS_PER_BLOCK', 300)
+    source = zca_source()
+    settings = config(dataset='toy', preprocessing='zca', zca_epsilon=epsilon)
+    zca = Preprocessing.fit(settings, source).bijectors[0]
+    x = source.gather(np.arange(len(source)))
+    variances, u = np.linalg.eigh(np.cov(x, rowvar=False, ddof=0))
+    np.testing.assert_allclose(zca.matrix, zca.matrix.T, atol=1e-10)
+    y, log_det = zca.forward_and_log_det(jnp.asarray(x))
+    found = np.cov(y, rowvar=False, ddof=0)
+    np.testing.assert_allclose(found, (u * variances / (variances + epsilon)) @ u.T, atol=1e-9)
+    np.testing.assert_allclose(log_det[0], -0.5 * np.log(variances + epsilon).sum(), rtol=1e-12)
+    np.testing.assert_allclose(log_det[0], np.linalg.slogdet(zca.matrix)[1], rtol=1e-9)
+    np.testing.assert_allclose(zca.inverse @ zca.matrix, np.eye(5), atol=1e-9)
+
+
+def test_zca_of_images_is_that_of_the_dequantised_training_split():
+    source = data.load(config()).source('train')
+    zca = Preprocessing.fit(config(preprocessing='zca'), source).bijectors[0]
+    pixels = source.gather(np.arange(len(source))).astype(float)
+    covariance = np.cov(pixels, rowvar=False, ddof=0) / 17**2 + np.eye(64) / 12 / 17**2
+    expected = -0.5 * np.linalg.slogdet(covariance + 1e-3 * np.eye(64))[1]
+    np.testing.assert_allclose(zca.log_det, expected, rtol=3e-3)
+    np.testing.assert_allclose(zca.mean, (pixels.mean(0) + 0.5) / 17, atol=4e-3)
+
+
+def test_zca_without_epsilon_refuses_a_constant_direction():
+    x = np.random.default_rng(0).normal(size=(57, 2)) @ [[1, 1], [1, 1]]
+    settings = config(dataset='toy', preprocessing='zca', zca_epsilon=0.0)
+    with pytest.raises(UserError, match='use a positive config'):
+        Preprocessing.fit(settings, ArraySource(x.astype(np.float32)))
+
+
+def test_fit_of_the_same_rows_is_found_again_and_of_others_is_not(tmp_path, monkeypatch, caplog):
+    source = zca_source()
+    settings = config(dataset='toy', preprocessing='zca', cache_dir=str(tmp_path / 'cache'))
+    first = Preprocessing.fit(settings, source)
+    (path,) = (tmp_path / 'cache/fits').iterdir()
+    with monkeypatch.context() as patched:
+        patched.setattr(fitting, '_zca_arrays', lambda *_: pytest.fail('fitted again'))
+        again = Preprocessing.fit(settings, source)
+    jax.tree.map(np.testing.assert_array_equal, first, again)
+    other = Preprocessing.fit(settings, Subset(source, range(1000)))
+    assert other.bijectors[0].log_det != first.bijectors[0].log_det
+    path.write_bytes(path.read_bytes()[:300])
+    repaired = Preprocessing.fit(settings, source)
+    assert 'damaged fit' in caplog.text
+    jax.tree.map(np.testing.assert_array_equal, first, repaired)
+
+
+def test_scale_keeps_the_grid_and_pixel_mean_centres_it():
+    source = data.load(config()).source('train')
+    pixels = source.gather(np.arange(len(source)))
+    t = Scale(17).encode(pixels, None, True)
+    np.testing.assert_allclose(t, pixels / 16, atol=1e-7)
+    preprocessing = Preprocessing.fit(config(preprocessing='pixel_mean'), source)
+    y, log_det = preprocessing.forward_and_log_det(t)
+    np.testing.assert_allclose(y.mean(0), 0, atol=1e-6)
+    assert (preprocessing.units.bits_per_dim(0.0, 64), float(log_det[0])) == (None, 0.0)
+
+
+def test_binarised_pixels_are_bernoulli_draws_of_their_grey_level():
+    n = 4000
+    pixels = np.tile(np.array([0, 1, 64, 254, 255], np.uint8), (n, 1))
+    x = np.asarray(Binarise(256).encode(pixels, keys(n), True))
+    assert set(np.unique(x)) == {0.0, 1.0}
+    p = np.array([0, 1, 64, 254, 255]) / 255
+    assert (np.abs(x.mean(0) - p) <= 4 * np.sqrt(p * (1 - p) / n)).all()
+    np.testing.assert_array_equal(x, Binarise(256).encode(pixels, keys(n), False))
+    assert (x != np.asarray(Binarise(256).encode(pixels, keys(n, seed=1), True))).any()
+
+
+def test_binary_data_are_measured_in_bits_without_a_volume():
+    units = Preprocessing.template(config(preprocessing='binarise'), (8, 8, 1)).units
+    assert units.bits_per_dim(-64 * math.log(2), 64) == pytest.approx(1)
+
+
+def test_training_images_are_mirrored_half_of_the_time_and_others_never():
+    images = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(1, -1).repeat(400, 0)
+    encoder = Flip(Scale(256), (2, 3, 3))
+    plain = np.asarray(Scale(256).encode(images, None, True))
+    mirrored = plain.reshape(-1, 2, 3, 3)[:, :, ::-1].reshape(400, -1)
+    np.testing.assert_allclose(encoder.encode(images, keys(400), False), plain, rtol=1e-6)
+    found = np.asarray(encoder.encode(images, keys(400), True))
+    found, plain, mirrored = (np.rint(255 * t) for t in (found, plain, mirrored))
+    flipped = (found == mirrored).all(1)
+    assert (flipped | (found == plain).all(1)).all()
+    assert abs(flipped.mean() - 0.5) < 4 * 0.5 / 20
+
+
+def test_mirrored_images_are_dequantised_like_the_others():
+    settings = config(dataset='cifar10', preprocessing='none', flip=True)
+    preprocessing = Preprocessing.template(settings, (32, 32, 3))
+    images = np.random.default_rng(0).integers(0, 256, (50, 3072)).astype(np.uint8)
+    t = np.asarray(preprocessing.encode(images, keys(50), True), np.float64)
+    grey = np.floor(t * 256).reshape(50, 32, 32, 3)
+    expected = images.reshape(50, 32, 32, 3)
+    same, mirrored = ((grey == other).all((1, 2, 3)) for other in (expected, expected[:, :, ::-1]))
+    assert (same ^ mirrored).all()
+    assert 0 < mirrored.sum() < 50
+
+
+@pytest.mark.parametrize(
+    ('nats', 'num_features', 'symmetric', 'bits'),
+    [
+        (1980.50, 784, False, 4.356),
+        (5514.71, 2304, False, 4.547),
+        (11496.55, 3072, False, 2.601),
+        (5371.78, 3072, True, 4.477),
+    ],
+)
+def test_published_likelihoods_are_their_published_bits_in_either_range(
+    nats, num_features, symmetric, bits
+):
+    log_det = 0.0
+    if symmetric:
+        log_det = float(Symmetric().forward_and_log_det(jnp.zeros((1, num_features)))[1][0])
+    assert Units(256).bits_per_dim(nats + log_det, num_features) == pytest.approx(bits, abs=6e-4)
+
+
 def test_uniform_density_costs_log2_levels_bits():
     assert Units(256).bits_per_dim(0.0, 784) == 8
     assert Units(17).bits_per_dim(0.0, 64) == pytest.approx(math.log2(17))
@@ -267,8 +430,12 @@ def test_uniform_density_costs_log2_levels_bits():
 @pytest.mark.parametrize(
     ('fields', 'message'),
     [
-        ({'preprocessing': 'zca2'}, "unknown preprocessing 'zca2'.*logit, none, standardise"),
-        ({'dataset': 'toy'}, r"'logit' needs values in \(0, 1\), and toy holds real numbers"),
+        ({'preprocessing': 'zca2'}, "unknown preprocessing 'zca2'.*logit, logit_mean, mean, none"),
+        ({'dataset': 'toy'}, "'logit' needs pixels, and toy holds real numbers"),
+        ({'dataset': 'toy', 'preprocessing': 'binarise'}, "'binarise' needs pixels.*toy"),
+        ({'symmetric_range': True}, "dequantised pixels.*found 'logit' of digits: leave it out"),
+        ({'flip': True}, 'config.flip mirrors.*cifar10; found digits'),
+        ({'preprocessing': 'zca', 'zca_epsilon': -1.0}, 'zca_epsilon must be at least 0; found -1'),
         ({'logit_lambda': 0.5}, r'logit_lambda must lie in \[0, 0.5\); found 0.5'),
     ],
 )

@@ -5,8 +5,11 @@ import threading
 import numpy as np
 import pytest
 
+from train import data
+from train.data import preparing
 from train.data.prefetch import prefetch
 from train.data.sources import ArraySource, Subset, blocks
+from train.errors import UserError
 
 
 @pytest.fixture
@@ -79,3 +82,23 @@ def test_prefetch_reads_no_further_ahead_than_its_queue_and_stops_with_its_consu
     items.close()
     assert set(threading.enumerate()) == before
     assert len(read) <= 4
+
+
+@pytest.mark.parametrize('limit', [0, 100, 1000])
+def test_limit_keeps_the_first_rows_of_each_split(limit):
+    config, whole = (preparing.config_of('digits', max_rows=number) for number in (limit, 0))
+    limited, every = data.load(config), data.load(whole)
+    sizes = [min(limit or size, size) for size in (1437, 180, 180)]
+    assert list(data.describe(config).split_sizes) == sizes
+    assert (limited.fingerprint == every.fingerprint) == (limit == 0)
+    for split, size in zip(data.SPLITS, sizes, strict=True):
+        assert (len(limited.source(split)), limited.split_size(split)) == (size, size)
+        rows = np.arange(size)
+        np.testing.assert_array_equal(
+            limited.source(split).gather(rows), every.source(split).gather(rows)
+        )
+
+
+def test_negative_limit_is_refused():
+    with pytest.raises(UserError, match='max_rows must be at least 0; found -1'):
+        data.describe(preparing.config_of('digits', max_rows=-1))

@@ -152,9 +152,7 @@ def one_device(step):
 def seed_axes(state):
     """Where the axis of seeds is in a state: everywhere but in the step and the preprocessing."""
     axes = jax.tree.map(lambda _: 0, state)
-    return axes.replace(
-        step=None, preprocessing=jax.tree.map(lambda _: None, state.preprocessing)
-    )
+    return axes.replace(step=None, preprocessing=jax.tree.map(lambda _: None, state.preprocessing))
 
 
 def study(seeds, batches):
@@ -165,9 +163,7 @@ def study(seeds, batches):
     stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *singles)
     stacked = stacked.replace(step=singles[0].step, preprocessing=singles[0].preprocessing)
     step = jax.jit(
-        jax.vmap(
-            one_device(make_step(model, optimizer)), in_axes=(axes, 0, 0), out_axes=(axes, 0)
-        )
+        jax.vmap(one_device(make_step(model, optimizer)), in_axes=(axes, 0, 0), out_axes=(axes, 0))
     )
     for position in range(STEPS):
         batch = np.stack([rows[0][position] for rows in batches])

@@ -17,6 +17,7 @@ FREE_FIELDS = frozenset(
         'data_dir',
         'manual_dir',
         'cache_dir',
+        'source',
         'epochs',
         'num_devices',
         'steps_per_call',

@@ -5,6 +5,6 @@ without reading it.
 """
 
 from train.data.base import SPLITS, Data, Description
-from train.data.registry import DATASETS, describe, load
+from train.data.registry import DATASETS, describe, load, locate
 
-__all__ = ['DATASETS', 'SPLITS', 'Data', 'Description', 'describe', 'load']
+__all__ = ['DATASETS', 'SPLITS', 'Data', 'Description', 'describe', 'load', 'locate']

@@ -22,6 +22,7 @@ class Description:
     split_sizes: tuple[int, int, int]  # train, validation, test
     licence: str
     origin: str
+    mirrored: bool = False  # whether a mirrored image is another image of the same distribution
 
     @property
     def num_features(self):

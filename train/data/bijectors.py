@@ -54,3 +54,54 @@ class Standardise:
 
     def _log_volume(self, like):
         return jnp.log(jnp.asarray(self.std, like.dtype)).sum()
+
+
+@flax.struct.dataclass
+class Symmetric:
+    """y = 2 t - 1: from (0, 1) to (-1, 1), elementwise; log|det dy/dt| = D log 2."""
+
+    def forward_and_log_det(self, t):
+        return 2 * t - 1, jnp.full(t.shape[:1], t.shape[1] * math.log(2), t.dtype)
+
+    def inverse_and_log_det(self, y):
+        return (y + 1) / 2, jnp.full(y.shape[:1], -y.shape[1] * math.log(2), y.dtype)
+
+
+@flax.struct.dataclass
+class Centre:
+    """y = t - mean with the mean of the training split; volume is kept."""
+
+    mean: jax.Array  # [D]
+
+    def forward_and_log_det(self, t):
+        return t - jnp.asarray(self.mean, t.dtype)[None, :], jnp.zeros(t.shape[:1], t.dtype)
+
+    def inverse_and_log_det(self, y):
+        return y + jnp.asarray(self.mean, y.dtype)[None, :], jnp.zeros(y.shape[:1], y.dtype)
+
+
+@flax.struct.dataclass
+class ZCA:
+    """y = (t - mean) W with W = U (S + epsilon)^(-1/2) U^T for the covariance U S U^T of t.
+
+    The covariance of y is U S / (S + epsilon) U^T. `inverse` is U (S + epsilon)^(1/2) U^T, and
+    log|det dy/dt| = log_det = -1/2 sum log(S + epsilon).
+    """
+
+    mean: jax.Array  # [D]
+    matrix: jax.Array  # [D, D]
+    inverse: jax.Array  # [D, D]
+    log_det: jax.Array  # []
+
+    def forward_and_log_det(self, t):
+        y = _product(t - jnp.asarray(self.mean, t.dtype)[None, :], self.matrix)
+        return y, jnp.full(t.shape[:1], jnp.asarray(self.log_det, t.dtype))
+
+    def inverse_and_log_det(self, y):
+        t = _product(y, self.inverse) + jnp.asarray(self.mean, y.dtype)[None, :]
+        return t, jnp.full(y.shape[:1], -jnp.asarray(self.log_det, y.dtype))
+
+
+def _product(rows, matrix):
+    """A matrix product at full precision on every device: whitening multiplies rounding errors."""
+    return jnp.matmul(rows, jnp.asarray(matrix, rows.dtype), precision='highest')

@@ -1,8 +1,8 @@
-"""Memory-mapped caches: a split read once through TFDS lies in a `.npy` that later runs map.
+"""Caches: splits read once through TFDS lie as files that later runs open at once.
 
-One directory per dataset, `<name>-<version>-<key>/` with `<split>.npy` and `info.json`, written
-under another name and renamed when it is complete. It is found and opened without TensorFlow and
-without TFDS.
+One directory per dataset and form, `<name>-<version>-<key><suffix>/` with the files of the form and
+`info.json`, written under another name and renamed when it is complete. The arrays are found and
+opened without TensorFlow and without TFDS, the records without TensorFlow.
 """
 
 import hashlib
@@ -12,23 +12,29 @@ import pathlib
 import shutil
 import uuid
 from dataclasses import dataclass
+from types import ModuleType
 
 import numpy as np
 from absl import logging
 
+from train.data import arrays, records
 from train.data.locks import locked
+from train.data.sources import ArraySource
 from train.errors import UserError
 
 INFO = 'info.json'
 UNFINISHED = '.unfinished-'
+# How rows are read, by `config.source`: from a memory map, from memory, or record by record.
+FORMS = {'map': arrays, 'memory': arrays, 'stream': records}
 
 
 @dataclass(frozen=True)
 class Cache:
-    """A complete cache; `splits` maps a split to its bytes, shape, dtype and sha256."""
+    """A complete cache; `splits` maps a split to its shape, dtype and sha256."""
 
     directory: pathlib.Path
     splits: dict
+    form: ModuleType = arrays
 
     @property
     def fingerprint(self):
@@ -38,57 +44,59 @@ class Cache:
         )
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
-    def open(self, split):
-        """The split's array (n, D), memory-mapped."""
-        return np.load(self.directory / f'{split}.npy', mmap_mode='r', allow_pickle=False)
+    def source(self, split, in_memory=False):
+        """The split's rows, read where they lie or, `in_memory`, all at once."""
+        found = self.form.source(self.directory, split, self.splits[split])
+        return ArraySource(found.gather(np.arange(len(found)))) if in_memory else found
 
 
-def find(directories, name, version, key=None):
+def form_of(config):
+    """The file form that `config.source` reads."""
+    if config.source not in FORMS:
+        raise UserError(
+            f'config.source must be one of {", ".join(FORMS)}; found {config.source!r}.'
+        )
+    return FORMS[config.source]
+
+
+def find(directories, name, version, key=None, form=arrays):
     """The first complete cache of a dataset, or None. Without a `key`: of any preparation.
 
     A damaged cache is reported and passed over.
     """
     for directory in directories:
-        for candidate in sorted(pathlib.Path(directory).glob(f'{name}-{version}-{key or "*"}')):
-            cache = _open(candidate)
-            if cache is not None:
-                return cache
+        pattern = f'{name}-{version}-{key or "*"}{form.SUFFIX}'
+        for candidate in sorted(pathlib.Path(directory).glob(pattern)):
+            if form.SUFFIX or candidate.suffix != records.SUFFIX:
+                cache = _open(candidate, form)
+                if cache is not None:
+                    return cache
     return None
 
 
-def _open(directory):
+def _open(directory, form):
     try:
         splits = json.loads((directory / INFO).read_text())['splits']
         for split, facts in splits.items():
-            _check(directory / f'{split}.npy', facts)
+            form.check(directory, split, facts)
     except (OSError, ValueError, KeyError, TypeError) as error:
         logging.warning('Ignoring the damaged cache %s: %s', directory, error)
         return None
-    return Cache(directory, splits)
+    return Cache(directory, splits, form)
 
 
-def _check(file, facts):
-    """Raise unless a `.npy` has the size, shape and dtype on record."""
-    size = file.stat().st_size
-    if size != facts['bytes']:
-        raise ValueError(f'{file} has {size} bytes of {facts["bytes"]}')
-    array = np.load(file, mmap_mode='r', allow_pickle=False)
-    if [list(array.shape), str(array.dtype)] != [facts['shape'], facts['dtype']]:
-        raise ValueError(f'{file} holds {array.dtype} {array.shape}; expected {facts}')
-
-
-def write(directory, prepared, fill):
+def write(directory, prepared, splits, form=arrays):
     """Make the cache of a `Prepared` dataset, unless another process has done so meanwhile.
 
-    `fill(split, path)` writes the array of one split to a `.npy` at `path`.
+    `splits` maps a split to a function without arguments that gives its blocks of rows (n, D).
     """
-    target = pathlib.Path(directory) / f'{prepared.name}-{prepared.version}-{prepared.key}'
+    name, version, key = prepared.name, prepared.version, prepared.key
+    target = pathlib.Path(directory) / f'{name}-{version}-{key}{form.SUFFIX}'
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with locked(target):
-            return find([directory], prepared.name, prepared.version, prepared.key) or _write(
-                target, prepared, fill
-            )
+            found = find([directory], name, version, key, form)
+            return found or _write(target, splits, form)
     except OSError as error:
         raise UserError(
             f'the cache {target} cannot be written ({error}): '
@@ -96,34 +104,19 @@ def write(directory, prepared, fill):
         ) from error
 
 
-def _write(target, prepared, fill):
+def _write(target, splits, form):
     # The lock is ours: what bears these names was left by a process that was killed.
     for leftover in target.parent.glob(f'{UNFINISHED}{target.name}-*'):
         shutil.rmtree(leftover)
     unfinished = target.with_name(f'{UNFINISHED}{target.name}-{uuid.uuid4().hex}')
     unfinished.mkdir()
     try:
-        splits = {}
-        for split in prepared.splits:
-            path = unfinished / f'{split}.npy'
-            fill(split, path)
-            splits[split] = _facts(path)
-        (unfinished / INFO).write_text(json.dumps({'splits': splits}, indent=1))
+        facts = form.write(unfinished, {split: read() for split, read in splits.items()})
+        (unfinished / INFO).write_text(json.dumps({'splits': facts}, indent=1))
         if target.exists():
             shutil.rmtree(target)
         os.rename(unfinished, target)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     logging.info('Wrote the cache %s', target)
-    return Cache(target, splits)
-
-
-def _facts(path):
-    array = np.load(path, mmap_mode='r', allow_pickle=False)
-    digest = hashlib.sha256(np.ascontiguousarray(array).data)
-    return {
-        'bytes': path.stat().st_size,
-        'shape': list(array.shape),
-        'dtype': str(array.dtype),
-        'sha256': digest.hexdigest(),
-    }
+    return Cache(target, facts, form)

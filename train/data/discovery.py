@@ -13,6 +13,7 @@ passes for a dataset.
 """
 
 import contextlib
+import functools
 import hashlib
 import os
 import pathlib
@@ -57,6 +58,20 @@ def prepare(config, name, version, wheel=None):
     """Prepare a dataset of TFDS; returns it as `Prepared`, or raises `UserError`."""
     from train.data import tfds_io
 
+    def ways(staging):
+        files = tfds_io.registered_files(name)
+        job = Job(config, name, version, files, wheel, staging)
+        return {way: functools.partial(step, job) for way, step in STEPS.items()}, ', '.join(files)
+
+    return make(config, name, version, ways)
+
+
+def make(config, name, version, ways):
+    """Prepare a dataset in the first way that works; returns it as `Prepared`, or raises `UserError`.
+
+    `ways(staging directory)` gives {way: step} and what a user may put into manual_dir, in words; a
+    step makes <staging>/<name>/<version> and returns None, or says why it cannot.
+    """
     roots, root = places.data_roots(config), places.target_root(config)
     try:
         (root / name).mkdir(parents=True, exist_ok=True)
@@ -68,8 +83,7 @@ def prepare(config, name, version, wheel=None):
             absent = f'no prepared dataset in {", ".join(map(str, roots))}'
             logging.info('%s: %s', name, absent)
             with _staging(root, name) as staging:
-                files = tfds_io.registered_files(name)
-                _first_that_works(Job(config, name, version, files, wheel, staging), absent)
+                _first_that_works(name, *ways(staging), absent)
                 os.rename(staging / name / version, root / name / version)
     except OSError as error:
         raise UserError(
@@ -88,17 +102,17 @@ def _refuse_unfinished(directory):
         )
 
 
-def _first_that_works(job, absent):
+def _first_that_works(name, steps, files, absent):
     tried = [absent]
-    for way, step in STEPS.items():
-        reason = step(job)
+    for way, step in steps.items():
+        reason = step()
         if reason is None:
-            logging.info('%s: prepared from %s', job.name, way)
+            logging.info('%s: prepared from %s', name, way)
             return
-        logging.info('%s: not from %s: %s', job.name, way, reason)
+        logging.info('%s: not from %s: %s', name, way, reason)
         tried.append(reason)
     raise UserError(
-        f'{job.name} was not found. Tried: {"; ".join(tried)}. Put {", ".join(job.files)} into a '
+        f'{name} was not found. Tried: {"; ".join(tried)}. Put {files} into a '
         'folder and set manual_dir to it, or set data_dir to a prepared TFDS directory.'
     )
 

@@ -1,5 +1,6 @@
 """Encoders: from stored values to real numbers. Random or many-to-one, so no bijectors."""
 
+import math
 from dataclasses import dataclass
 
 import jax
@@ -7,7 +8,8 @@ import jax.numpy as jnp
 
 from flows import keys as draws
 
-DEQUANTISATION_NOISE = 0  # purpose folded into the example keys
+# Purposes folded into the example keys.
+DEQUANTISATION_NOISE, BINARISATION, FLIP = 0, 1, 2
 
 # p + u needs 8 bits for p and 16 for a midpoint of a 2^-15 grid: just the 24 bits of a float32.
 NOISE_BITS = 15
@@ -41,6 +43,50 @@ class Identity:
         """raw (B, D) real -> the same numbers; keys are not used."""
         del keys, training
         return raw.astype(_float_type())
+
+
+@dataclass(frozen=True)
+class Scale:
+    """t = p / (levels - 1) in [0, 1] for integers p in 0 .. levels - 1: no noise, points of a grid."""
+
+    levels: int
+
+    def encode(self, raw, keys, training):
+        """raw (B, D) integers -> t (B, D) in [0, 1]; keys are not used."""
+        del keys, training
+        return raw.astype(_float_type()) / (self.levels - 1)
+
+
+@dataclass(frozen=True)
+class Binarise:
+    """x in {0, 1} with P(x = 1) = p / (levels - 1), drawn anew with every key.
+
+    p = 0 and p = levels - 1 give 0 and 1 whatever the key, so binary images stay as they are.
+    """
+
+    levels: int
+
+    def encode(self, raw, keys, training):
+        """raw (B, D) integers, keys (B,) -> x (B, D) of zeros and ones, in training or not."""
+        del training
+        u = draws.uniform(draws.fold_in(keys, BINARISATION), raw.shape[1:])
+        return (u * (self.levels - 1) < raw).astype(_float_type())
+
+
+@dataclass(frozen=True)
+class Flip:
+    """Mirror training images left to right with probability 1/2, then go on with `encoder`."""
+
+    encoder: object
+    shape: tuple[int, int, int]  # of one image (H, W, C)
+
+    def encode(self, raw, keys, training):
+        """raw (B, H W C) -> what the encoder makes of it; images are mirrored in training only."""
+        if training:
+            mirrored = raw.reshape(-1, *self.shape)[:, :, ::-1].reshape(-1, math.prod(self.shape))
+            u = draws.uniform(draws.fold_in(keys, FLIP), ())
+            raw = jnp.where(u[:, None] < 0.5, mirrored, raw)
+        return self.encoder.encode(raw, keys, training)
 
 
 def _float_type():

@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from train.data.bijectors import Logit, Standardise
+from train.data import fit_cache
+from train.data.bijectors import ZCA, Centre, Logit, Standardise, Symmetric
 from train.data.sources import blocks
 from train.errors import UserError
 
@@ -33,19 +34,37 @@ def encoded_blocks(preprocessing, source):
         return preprocessing.forward_and_log_det(preprocessing.encode(raw, keys, False))[0]
 
     for rows, raw in blocks(source, ROWS_PER_BLOCK):
-        yield np.asarray(transform(preprocessing, rows.astype(np.uint32), raw), np.float64)
+        yield np.array(transform(preprocessing, rows.astype(np.uint32), raw), np.float64)
 
 
 def mean_and_std(preprocessing, source):
     """Mean (D,) and standard deviation (D,) over the source, float64, by merged block moments."""
+    mean, variance = _moments(preprocessing, source, lambda left, right: (left * right).sum(0))
+    return mean, np.sqrt(variance)
+
+
+def mean_and_covariance(preprocessing, source):
+    """Mean (D,) and covariance (D, D) over the source, float64, by merged block moments."""
+
+    def product(left, right):
+        # The explicit transpose of the same array lets BLAS compute one triangle only.
+        return left.T @ right
+
+    return _moments(preprocessing, source, product)
+
+
+def _moments(preprocessing, source, product):
+    """Mean, and the mean of product(x - mean, x - mean) where the product sums over rows (n, D)."""
     count, mean, squares = 0, 0.0, 0.0
     for x in encoded_blocks(preprocessing, source):
         n, block_mean = len(x), x.mean(0)
         shift = block_mean - mean
-        squares = squares + ((x - block_mean) ** 2).sum(0) + shift**2 * (count * n / (count + n))
+        x -= block_mean
+        row = np.sqrt(count * n / (count + n)) * np.reshape(shift, (1, -1))
+        squares = squares + product(x, x) + product(row, row)
         mean = mean + shift * (n / (count + n))
         count += n
-    return mean, np.sqrt(squares / count)
+    return mean, squares / count
 
 
 def _logit(config, *_):
@@ -73,7 +92,74 @@ def _empty_standardise(config, num_features):
     return Standardise(mean=jnp.zeros(num_features), std=jnp.zeros(num_features))
 
 
+def _symmetric(*_):
+    return Symmetric()
+
+
+def _fit_centre(config, preprocessing, source):
+    del config
+    mean, _ = mean_and_std(preprocessing, source)
+    return Centre(mean=jnp.asarray(mean, jax.dtypes.canonicalize_dtype(float)))
+
+
+def _empty_centre(config, num_features):
+    del config
+    return Centre(mean=jnp.zeros(num_features))
+
+
+def _zca_epsilon(config):
+    if not config.zca_epsilon >= 0:
+        raise UserError(f'config.zca_epsilon must be at least 0; found {config.zca_epsilon}.')
+    return float(config.zca_epsilon)
+
+
+def _fit_zca(config, preprocessing, source):
+    epsilon = _zca_epsilon(config)
+    arrays = fit_cache.cached(
+        config,
+        f'zca-{epsilon!r}-{preprocessing!r}',
+        source,
+        lambda: _zca_arrays(epsilon, preprocessing, source),
+    )
+    dtype = jax.dtypes.canonicalize_dtype(float)
+    return ZCA(**{name: jnp.asarray(array, dtype) for name, array in arrays.items()})
+
+
+def _zca_arrays(epsilon, preprocessing, source):
+    """The fields of `ZCA`, float64."""
+    mean, covariance = mean_and_covariance(preprocessing, source)
+    if not np.isfinite(covariance).all():
+        raise UserError(
+            'whitening needs finite numbers, and the training split holds others: '
+            "repair it, or use config.preprocessing='none'."
+        )
+    variances, u = np.linalg.eigh(covariance)
+    floor = ROUNDING * variances[-1]
+    if variances[0] + epsilon <= floor:
+        raise UserError(
+            f'whitening divides by the standard deviation of every direction, and one of '
+            f'{len(variances)} is constant in the training split: '
+            'use a positive config.zca_epsilon, for instance 1e-3.'
+        )
+    scaled = np.maximum(variances, 0) + epsilon
+    return {
+        'mean': mean,
+        'matrix': (u / np.sqrt(scaled)) @ u.T,
+        'inverse': (u * np.sqrt(scaled)) @ u.T,
+        'log_det': -0.5 * np.log(scaled).sum(),
+    }
+
+
+def _empty_zca(config, num_features):
+    _zca_epsilon(config)
+    square = jnp.zeros((num_features, num_features))
+    return ZCA(mean=jnp.zeros(num_features), matrix=square, inverse=square, log_det=jnp.zeros(()))
+
+
 STEPS = {
     'logit': Step(_logit, _logit),
     'standardise': Step(_fit_standardise, _empty_standardise),
+    'symmetric': Step(_symmetric, _symmetric),
+    'mean': Step(_fit_centre, _empty_centre),
+    'zca': Step(_fit_zca, _empty_zca),
 }

@@ -1,4 +1,4 @@
-"""Mixtures of isotropic Gaussians in the plane: samples, exact log-density."""
+"""Mixtures of isotropic Gaussians and of blurred circles in the plane: samples, exact log-density."""
 
 from dataclasses import dataclass
 
@@ -34,3 +34,30 @@ class Mixture:
             np.log(self.weights)[None] - np.log(2 * np.pi * variances) - squares / (2 * variances)
         )
         return np.logaddexp.reduce(terms, axis=1)
+
+
+@dataclass(frozen=True)
+class BlurredCircles:
+    """Circles around the origin, equally likely, blurred by N(0, std^2 I)."""
+
+    radii: np.ndarray
+    std: float
+
+    def sample(self, rng, n):
+        """n points (n, 2)."""
+        radius, angle = rng.choice(self.radii, n), rng.uniform(0, 2 * np.pi, n)
+        circle = radius[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+        return circle + self.std * rng.standard_normal((n, 2))
+
+    def log_density(self, x):
+        """x (n, 2) -> (n,) nats.
+
+        A circle of radius R has the density exp(-(r^2 + R^2) / 2 s^2) I_0(r R / s^2) / (2 pi s^2).
+        """
+        from scipy.special import i0e  # only circles need a Bessel function
+
+        r, radii = np.linalg.norm(x, axis=1)[:, None], self.radii[None]
+        exponent = -((r - radii) ** 2) / (2 * self.std**2)
+        terms = exponent + np.log(i0e(r * radii / self.std**2))
+        normaliser = len(self.radii) * 2 * np.pi * self.std**2
+        return np.logaddexp.reduce(terms, axis=1) - np.log(normaliser)

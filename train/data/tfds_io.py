@@ -1,11 +1,10 @@
-"""The only module that imports tensorflow-datasets and TensorFlow.
+"""The only module, `builders` apart, that imports tensorflow-datasets and TensorFlow.
 
 It is imported when a dataset has to be read or prepared, and not before. TensorFlow stays off the
 accelerators, which belong to JAX.
 """
 
 import functools
-import math
 import os
 import sys
 
@@ -15,30 +14,45 @@ from absl import logging
 from train.errors import UserError
 
 ROWS_PER_READ = 1000
+# What reading ArrayRecord files raises where they are damaged.
+RECORD_ERRORS = (ValueError, RuntimeError, IndexError, AttributeError, OSError)
+
+
+@functools.cache
+def datasets_library():
+    """tensorflow_datasets, which by itself imports no TensorFlow."""
+    os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+    os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '0')
+    try:
+        import tensorflow_datasets as tfds
+    except ImportError as error:
+        raise _not_installed('tensorflow-datasets', error) from error
+    if not sys.stderr.isatty():
+        tfds.disable_progress_bar()
+    return tfds
 
 
 @functools.cache
 def libraries():
     """(tensorflow, tensorflow_datasets), quiet and on the CPU."""
-    os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
-    os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '0')
+    tfds = datasets_library()
     try:
         import tensorflow as tf
-        import tensorflow_datasets as tfds
     except ImportError as error:
-        raise UserError(
-            'reading a dataset for the first time needs tensorflow and tensorflow-datasets '
-            f'({error}): install them, or copy a cache that `python -m train.prepare` made '
-            'elsewhere and set cache_dir to it.'
-        ) from error
+        raise _not_installed('tensorflow', error) from error
     for kind in ('GPU', 'TPU'):
         try:
             tf.config.set_visible_devices([], kind)
         except RuntimeError as error:  # TensorFlow was in use before us: its owner has decided
             logging.warning('TensorFlow keeps its %s devices: %s', kind, error)
-    if not sys.stderr.isatty():
-        tfds.disable_progress_bar()
     return tf, tfds
+
+
+def _not_installed(package, error):
+    return UserError(
+        f'reading a dataset for the first time needs {package} ({error}): install it, or copy a '
+        'cache that `python -m train.prepare` made elsewhere and set cache_dir to it.'
+    )
 
 
 def registered_files(name):
@@ -68,34 +82,77 @@ def preparation_errors():
     return requests.RequestException, NonMatchingChecksumError, DownloadError
 
 
-def read_images(prepared, split, feature, shape, path):
-    """Write the images of a split, as read, to a `.npy` at `path`: uint8 (n, prod(shape))."""
+def image_blocks(prepared, split, feature, order=None):
+    """Yield the images of a split as uint8 (n, H, W, C), as read or sorted by the feature `order`.
+
+    Raises `UserError` where a file is damaged. A sorted split is read into memory whole.
+    """
     tf, _ = libraries()
-    n, num_features, rows = prepared.splits[split], math.prod(shape), 0
-    header = {'descr': '|u1', 'fortran_order': False, 'shape': (n, num_features)}
+    rows, n = 0, prepared.splits[split]
     try:
-        with open(path, 'wb') as file:
-            np.lib.format.write_array_header_1_0(file, header)
-            for images in _image_batches(prepared, split, feature):
-                file.write(images.reshape(len(images), num_features).astype(np.uint8).tobytes())
-                rows += len(images)
-    except (tf.errors.OpError, ValueError) as error:
+        batches = _batches(prepared, split, (feature,) if order is None else (feature, order))
+        for batch in batches if order is None else _sorted(batches, feature, order):
+            rows += len(batch[feature])
+            yield batch[feature].astype(np.uint8)
+    except (tf.errors.OpError, *RECORD_ERRORS) as error:
         raise _damaged(prepared, split, str(error).splitlines()[0]) from error
     if rows != n:
         raise _damaged(prepared, split, f'{rows} examples instead of {n}')
 
 
-def _image_batches(prepared, split, feature):
-    _, tfds = libraries()
-    builder = tfds.builder_from_directory(os.fspath(prepared.directory))
+def _sorted(batches, feature, order):
+    whole = [(batch[order], batch[feature]) for batch in batches]
+    keys, images = (np.concatenate(parts) for parts in zip(*whole, strict=True))
+    places = np.argsort(keys, kind='stable')
+    for start in range(0, len(places), ROWS_PER_READ):
+        yield {feature: images[places[start : start + ROWS_PER_READ]]}
+
+
+def _batches(prepared, split, features):
+    """Yield {feature: array (n, ...)} over a split in the order in which TFDS reads it."""
     if prepared.file_format == 'array_record':
-        examples = builder.as_data_source(split)
+        examples = _data_source(os.fspath(prepared.directory), split)
         for start in range(0, len(examples), ROWS_PER_READ):
             rows = range(start, min(start + ROWS_PER_READ, len(examples)))
-            yield np.stack([example[feature] for example in examples.__getitems__(list(rows))])
+            found = examples.__getitems__(list(rows))
+            yield {name: np.stack([example[name] for example in found]) for name in features}
     else:
-        for batch in builder.as_dataset(split=split, batch_size=ROWS_PER_READ).as_numpy_iterator():
-            yield batch[feature]
+        _, tfds = libraries()
+        builder = tfds.builder_from_directory(os.fspath(prepared.directory))
+        dataset = builder.as_dataset(split=split, batch_size=ROWS_PER_READ)
+        for batch in dataset.as_numpy_iterator():
+            yield {name: batch[name] for name in features}
+
+
+def table_blocks(prepared, split):
+    """Yield the blocks of rows, float32 (n, D), of a table that a builder of ours prepared."""
+    try:
+        for example in _data_source(os.fspath(prepared.directory), split):
+            yield example['rows']
+    except RECORD_ERRORS as error:
+        raise _damaged(prepared, split, str(error).splitlines()[0]) from error
+
+
+def records(directory, split):
+    """The serialised examples, by random access, that `builders.write_rows` put into `directory`.
+
+    Raises ValueError where the files are damaged.
+    """
+    try:
+        return _data_source(os.path.join(directory, 'rows', '1.0.0'), split).data_source
+    except RECORD_ERRORS as error:
+        raise ValueError(f'{directory}: {error}') from error
+
+
+def row_bytes(record):
+    """The bytes of the feature `row` of a serialised example."""
+    from tensorflow_datasets.proto import tf_example_pb2
+
+    return tf_example_pb2.Example.FromString(record).features.feature['row'].bytes_list.value[0]
+
+
+def _data_source(directory, split):
+    return datasets_library().builder_from_directory(directory).as_data_source(split)
 
 
 def _damaged(prepared, split, reason):

@@ -1,4 +1,8 @@
-"""The nine two-dimensional toy densities of the relative-gradient experiments.
+"""Two-dimensional toy densities: those of the relative-gradient experiments and those of FFJORD.
+
+8gaussians, 2spirals, checkerboard and rings are in both sets with one law; the name with `_ffjord`
+is FFJORD's version where it is another: moons are wider apart and more blurred, and 8gaussians
+divides by 1.414 instead of the root of two.
 
 Each is a sampler, and, where the density has a closed form, its exact log-density; `entropy` then
 integrates -p log p, unless it is known in closed form. Points are independent draws. Where the
@@ -13,10 +17,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from train.data.mixtures import Mixture
+from train.data.mixtures import BlurredCircles, Mixture
 
-RING_RADII = 3 * np.array([1, 0.75, 0.5, 0.25])
-RING_STD = 0.08
 SINE_STD = 0.25
 # Uniform draws on a grid that float32 holds: no point of the board is rounded across an edge.
 UNIFORM_GRID = 2**20
@@ -61,13 +63,17 @@ def _sine_log_density(x):
     return np.where(np.abs(x[:, 0]) <= 2, log_p, -np.inf)
 
 
-def _moons(rng, n):
+def _two_moons(rng, n, std):
     upper, lower = np.linspace(0, np.pi, n // 2), np.linspace(0, np.pi, n - n // 2)
     arcs = [
         np.stack([np.cos(upper), np.sin(upper)], axis=1),
         np.stack([1 - np.cos(lower), 0.5 - np.sin(lower)], axis=1),
     ]
-    return rng.permutation(np.concatenate(arcs)) + 0.05 * rng.standard_normal((n, 2))
+    return rng.permutation(np.concatenate(arcs)) + std * rng.standard_normal((n, 2))
+
+
+def _moons(rng, n):
+    return _two_moons(rng, n, 0.05)
 
 
 def _two_spirals(rng, n):
@@ -92,27 +98,35 @@ def _checkerboard_log_density(x):
     return np.where(inside, -np.log(32), -np.inf)
 
 
-def _rings(rng, n):
-    radius, angle = rng.choice(RING_RADII, n), rng.uniform(0, 2 * np.pi, n)
-    circle = radius[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    return circle + RING_STD * rng.standard_normal((n, 2))
-
-
-def _rings_log_density(x):
-    """Circles of radius R blurred by N(0, s^2 I).
-
-    Each has the density exp(-(r^2 + R^2) / 2 s^2) I_0(r R / s^2) / (2 pi s^2).
-    """
-    from scipy.special import i0e  # only the rings need a Bessel function
-
-    r = np.linalg.norm(x, axis=1)[:, None]
-    exponent = -((r - RING_RADII[None]) ** 2) / (2 * RING_STD**2)
-    terms = exponent + np.log(i0e(r * RING_RADII[None] / RING_STD**2))
-    return np.logaddexp.reduce(terms, axis=1) - np.log(len(RING_RADII) * 2 * np.pi * RING_STD**2)
-
-
 def _mixture(mixture, extent=(-8.0, 8.0)):
     return Toy(mixture.sample, extent, mixture.log_density)
+
+
+def _moons_ffjord(rng, n):
+    return 2 * _two_moons(rng, n, 0.1) + np.array([-1, -0.2])
+
+
+def _swissroll(rng, n):
+    t = 1.5 * np.pi * (1 + 2 * rng.random(n))
+    roll = np.stack([t * np.cos(t), t * np.sin(t)], axis=1)
+    return (roll + rng.standard_normal((n, 2))) / 5
+
+
+def _pinwheel(rng, n, arms=5):
+    """Radial and tangential Gaussians, turned by an angle that grows with the radius."""
+    arm = rng.integers(0, arms, n)
+    x = rng.standard_normal((n, 2)) * [0.3, 0.1] + [1, 0]
+    angle = 2 * np.pi * arm / arms + 0.25 * np.exp(x[:, 0])
+    cos, sin = np.cos(angle), np.sin(angle)
+    return 2 * np.stack([x[:, 0] * cos + x[:, 1] * sin, x[:, 1] * cos - x[:, 0] * sin], axis=1)
+
+
+def _on_curve(curve):
+    def sample(rng, n):
+        x = 5 * rng.random(n) - 2.5
+        return np.stack([x, curve(x)], axis=1)
+
+    return sample
 
 
 def _compass(degrees, radius=4.0):
@@ -136,8 +150,17 @@ TOYS = {
     'smile': _mixture(Mixture.of(SMILE_CENTRES, 0.5, [0.5 / 3] * 3 + [0.5 / 7] * 7), (-6.0, 6.0)),
     '2spirals': Toy(_two_spirals, (-8.0, 8.0)),
     'checkerboard': Toy(_checkerboard, (-8.0, 8.0), _checkerboard_log_density, math.log(32)),
-    'rings': Toy(_rings, (-8.0, 8.0), _rings_log_density),
+    'rings': _mixture(BlurredCircles(3 * np.array([1, 0.75, 0.5, 0.25]), 0.08)),
     'trimodal': _mixture(Mixture.of(THREE_CENTRES, [1, 0.5, 0.5])),
     'trimodal2': _mixture(Mixture.of(THREE_CENTRES, 0.5)),
     '8gaussians': _mixture(Mixture.of(_compass(45 * np.arange(8)) / np.sqrt(2), 0.5 / np.sqrt(2))),
+    'swissroll': Toy(_swissroll, (-4.0, 4.0)),
+    'circles': _mixture(BlurredCircles(np.array([3, 1.5]), 0.24), (-4.0, 4.0)),
+    'pinwheel': Toy(_pinwheel, (-4.0, 4.0)),
+    'line': Toy(_on_curve(lambda x: x), (-4.0, 4.0)),
+    'cos': Toy(_on_curve(lambda x: 2.5 * np.sin(x)), (-4.0, 4.0)),
+    'moons_ffjord': Toy(_moons_ffjord, (-4.0, 4.0)),
+    '8gaussians_ffjord': _mixture(
+        Mixture.of(_compass(45 * np.arange(8)) / 1.414, 0.5 / 1.414), (-4.0, 4.0)
+    ),
 }

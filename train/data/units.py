@@ -8,16 +8,27 @@ from dataclasses import dataclass
 class Units:
     """Units of log-densities in data space.
 
-    `levels`: grey levels of quantised data, whose data space is (0, 1)^D; None for real-valued
-    data, whose data space is that of the stored numbers.
+    `levels`: grey levels of quantised data, whose data space is (0, 1)^D; 1 for binary data, of
+    which a model gives probabilities, so that there is no volume to account for; None for
+    real-valued data, whose data space is that of the stored numbers. `pixels`: the numbers are
+    images, to be clipped to [0, 1] for display, also where `levels` is None: pixels that were not
+    dequantised have a density, unbounded above, and no bits per dimension.
     """
 
     levels: int | None
+    pixels: bool = False
 
     @property
     def data_space(self):
         """What the data space is, in words."""
-        return 'real numbers as stored' if self.levels is None else 'pixel values in (0, 1)'
+        if self.levels is None:
+            return 'pixel values in [0, 1] as stored' if self.pixels else 'real numbers as stored'
+        return 'binary pixels' if self.levels == 1 else 'pixel values in (0, 1)'
+
+    @property
+    def is_image(self):
+        """Whether values outside [0, 1] are clipped in pictures."""
+        return self.pixels or self.levels is not None
 
     def bits_per_dim(self, log_p, num_features):
         """Bits per dimension of `log_p`, nats in data space; None for real-valued data."""

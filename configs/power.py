@@ -1,0 +1,31 @@
+"""Relative-gradient MLP flow on POWER (Gresele et al. 2020, arXiv:2006.15090).
+
+    python -m train.main --config=configs/power.py
+
+MAF's table and splits: 1,659,917 / 184,435 / 204,928 rows of 6 numbers. Published: 0.065 +- 0.013 nats
+(2 standard errors). The authors published no settings for the tables; these are ours. Obtained: 0.014
++- 0.014, stopped early after epoch 64 (best 54), 13 minutes on 2 busy CPU cores.
+"""
+
+from configs import default
+
+
+def get_config(variant=''):
+    """The experiment, or its `smoke` variant that ends in seconds."""
+    config = default.get_config()
+    config.dataset = 'power'
+    config.num_layers = 64
+    config.alpha = 0.5
+    config.batch_size = 1024
+    config.lr = 5e-3
+    config.grad_clip = 1.0
+    config.ema = 0.999
+    config.schedule = 'cosine'
+    config.schedule_steps = 81_000  # 50 epochs; the rate is zero afterwards
+    config.epochs = 100
+    config.look_ahead = 10
+    config.steps_per_call = 200
+    config.eval_batch_size = 20_000
+    config.generation = False
+    smoke = {'epochs': 1, 'num_layers': 4, 'max_rows': 50_000, 'schedule_steps': 48}
+    return default.with_variant(config, variant, {'smoke': smoke})
