@@ -24,7 +24,10 @@ def _model(config):
     config.nonlinearity = 'smooth_leaky_relu'  # smooth_leaky_relu | leaky_tanh | elu | softplus
     config.alpha = 0.01  # slope of smooth_leaky_relu on the left; scale of elu
     config.bias = True
-    config.gradient = 'relative'  # relative: O(D^2) | ordinary: autodiff through slogdet, O(D^3)
+    # relative: O(D^2) | ordinary: autodiff through slogdet, O(D^3) | amortised: ordinary with a kept inverse
+    config.gradient = 'relative'
+    config.refresh_every = 10  # steps between two inversions, for gradient=amortised
+    config.start = 'orthogonal'  # orthogonal | whiten: ZCA of what reaches a layer
     # nice: additive couplings and a diagonal scaling; flow: num_couplings affine couplings on vectors.
     config.num_couplings = 4
     config.hidden_layers = 5  # of each coupling's ReLU network

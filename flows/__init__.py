@@ -3,6 +3,7 @@
 from flows.activations import ACTIVATIONS, ELU, LeakyTanh, SmoothLeakyReLU, Softplus, activation
 from flows.actnorm import ActNorm
 from flows.affine_coupling import AffineCoupling, MLPConditioner
+from flows.affine_layer import RelativeAffine
 from flows.bijector import Bijector, Chain
 from flows.coupling import AdditiveCoupling, Halves, Reverse, Stripes
 from flows.coupling_flow import CouplingFlow
@@ -13,7 +14,7 @@ from flows.mlp import MLP
 from flows.mlp_flow import MLPFlow
 from flows.nice import NICE, PARTITIONS, DiagonalScaling
 from flows.priors import PRIORS, Gaussian, Logistic, prior
-from flows.relative_affine import RelativeAffine, ordinary_affine, relative_affine
+from flows.relative_affine import ordinary_affine, relative_affine
 from flows.squeeze import Slice, Squeeze
 from flows.surjections import StandardUniform, UniformAugmentation, UniformDequantisation
 

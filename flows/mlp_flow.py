@@ -10,10 +10,10 @@ term in unsupervised deep learning', 2020, arXiv:2006.15090.
 import jax.numpy as jnp
 
 from flows.activations import ACTIVATIONS, activation
+from flows.affine_layer import GRADIENTS, STARTS, RelativeAffine, check
 from flows.bijector import zero_log_det
 from flows.flow import Flow
 from flows.priors import prior
-from flows.relative_affine import RelativeAffine, backward_rule
 
 
 class MLPFlow(Flow):
@@ -24,7 +24,7 @@ class MLPFlow(Flow):
         nonlinearity: s, a name in `flows.ACTIVATIONS`.
         alpha: slope parameter of s; None takes the activation's own default.
         bias: whether the layers have b.
-        gradient: backward rule of the layers, see `RelativeAffine`.
+        gradient, refresh_every, start: of the layers, see `RelativeAffine`.
 
     Raises ValueError for an unknown name, a bad alpha or num_layers < 1.
     """
@@ -34,6 +34,8 @@ class MLPFlow(Flow):
     alpha: float | None = None
     bias: bool = True
     gradient: str = 'relative'
+    refresh_every: int = 10
+    start: str = 'orthogonal'
 
     def __post_init__(self):
         if self.num_layers < 1:
@@ -41,11 +43,15 @@ class MLPFlow(Flow):
                 f'num_layers must be at least 1, got {self.num_layers}: ask for one layer or more.'
             )
         activation(self.nonlinearity, self.alpha)
-        backward_rule(self.gradient)
+        check('gradient', self.gradient, GRADIENTS)
+        check('start', self.start, STARTS)
         super().__post_init__()
 
     def setup(self):
-        self.affine = [RelativeAffine(self.bias, self.gradient) for _ in range(self.num_layers)]
+        self.affine = [
+            RelativeAffine(self.bias, self.gradient, self.refresh_every, self.start)
+            for _ in range(self.num_layers)
+        ]
         self.s = activation(self.nonlinearity, self.alpha)
 
     @property
@@ -58,16 +64,16 @@ class MLPFlow(Flow):
         """The width D of an initialised model."""
         return self.affine[0].num_features
 
-    def _forward(self, z):
+    def _forward(self, z, step=None):
         # The two sums stay apart, so that a value made from the first alone does not need the
         # second.
         log_s, log_det_W = zero_log_det(z), zero_log_det(z)
         for layer in self.affine[:-1]:
-            y, term = layer.forward_and_log_det(z)
+            y, term = layer.forward_and_log_det(z, step)
             log_det_W += term
             z, term = self.s.forward_and_log_det(y)
             log_s += term
-        z, term = self.affine[-1].forward_and_log_det(z)
+        z, term = self.affine[-1].forward_and_log_det(z, step)
         return z, log_s, log_det_W + term
 
     def forward_and_log_det(self, x):
@@ -110,7 +116,7 @@ class MLPFlow(Flow):
         The second is -(log p(z_L) + sum log s'), the part of the loss -log p(x) that costs O(B D^2)
         to know.
         """
-        del keys, step
-        z, log_s, log_det_W = self._forward(x)
+        del keys
+        z, log_s, log_det_W = self._forward(x, step)
         nll = -(prior(self.prior).log_prob(z) + log_s)
         return {'loss': nll - log_det_W, 'nll_without_log_det_W': nll}

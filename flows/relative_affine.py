@@ -14,10 +14,8 @@ for M^T [x, 1]^T = [y, 1]^T, and M M^T applied to the gradient [[W^-T], [0]] of 
 Without bias, y = x W and the term of b falls away.
 """
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jax.scipy.linalg import lu_factor, lu_solve
 
 from flows.bijector import wide_dtype, widen
 
@@ -52,10 +50,16 @@ def relative_affine(x, W, b=None):
 
 def _relative_forward(x, W, b):
     y, log_det = ordinary_affine(x, W, b)
-    # Under a vmap over examples alone, log_det would be one value for all of them and the backward
-    # pass would count its cotangent once per example. This ties it to the example; XLA drops it.
-    log_det = jnp.where(y[:, 0] == y[:, 0], log_det, log_det)
-    return (y, log_det), (y, W, b)
+    return (y, tie(log_det, y)), (y, W, b)
+
+
+def tie(log_det, y):
+    """log_det (B,) as a function of y (B, D), with the same values.
+
+    Under a vmap over examples alone, log_det would be one value for all of them and a backward rule would count its
+    cotangent once per example. XLA drops this.
+    """
+    return jnp.where(y[:, 0] == y[:, 0], log_det, log_det)
 
 
 def _relative_backward(residuals, cotangents):
@@ -73,79 +77,3 @@ def _relative_backward(residuals, cotangents):
 
 
 relative_affine.defvjp(_relative_forward, _relative_backward)
-
-BACKWARD_RULES = {'relative': relative_affine, 'ordinary': ordinary_affine}
-
-
-def backward_rule(name):
-    """The affine function with the named backward rule; ValueError for an unknown name."""
-    if name not in BACKWARD_RULES:
-        known = ', '.join(BACKWARD_RULES)
-        raise ValueError(f'Unknown gradient {name!r}: choose one of {known}.')
-    return BACKWARD_RULES[name]
-
-
-class RelativeAffine(nn.Module):
-    """y = x W + b with a square W, a layer for models of one's own; its width is the input's.
-
-    Trained in reverse mode only (`jax.grad`, `jax.vjp`), under jit, vmap, scan, pmap and with any
-    optax optimiser. What arrives at the optimiser for W and b is the relative gradient, M M^T times
-    the ordinary one. It is no gradient of any function, so finite differences do not agree with it,
-    clipping by its norm is not clipping by the gradient's, and weight decay added to it is not the
-    decay of a penalty on W. The gradient of everything below the layer is the ordinary one. Use
-    both outputs: the log-determinant's share of the gradient comes with its cotangent.
-
-    Take `jax.grad`, not `jax.value_and_grad`, and do not return or log a value made from the
-    log-determinant in a training step: the value alone is what costs O(D^3), and XLA drops it if
-    nothing uses it.
-
-    Attributes:
-        use_bias: whether there is a b; parameters are W (D, D), orthogonal at first, and b (D,),
-            zero at first.
-        gradient: 'relative', or 'ordinary' for the same layer with autodiff's backward rule.
-
-    Raises:
-        ValueError: for an unknown `gradient`, or an input that is not (B, D).
-    """
-
-    use_bias: bool = True
-    gradient: str = 'relative'
-
-    def __post_init__(self):
-        backward_rule(self.gradient)
-        super().__post_init__()
-
-    @property
-    def num_features(self):
-        """The width D of an initialised layer."""
-        return self.get_variable('params', 'W').shape[0]
-
-    @nn.compact
-    def _parameters(self, x):
-        if x.ndim != 2:
-            raise ValueError(
-                f'RelativeAffine takes an input of shape (B, D), got {x.shape}: '
-                'flatten each example into a row.'
-            )
-        width, dtype = x.shape[-1], wide_dtype(x)
-        W = self.param('W', nn.initializers.orthogonal(), (width, width), dtype)
-        b = self.param('b', nn.initializers.zeros, (width,), dtype) if self.use_bias else None
-        return W, b
-
-    def __call__(self, x):
-        """The same as `forward_and_log_det`."""
-        return self.forward_and_log_det(x)
-
-    def forward_and_log_det(self, x):
-        """From x (B, D) to y (B, D) and log|det W| (B,)."""
-        W, b = self._parameters(x)
-        return backward_rule(self.gradient)(x, W, b)
-
-    def inverse_and_log_det(self, z):
-        """From y (B, D) to x (B, D) and -log|det W| (B,); its gradients are ordinary."""
-        W, b = self._parameters(z)
-        y = widen(z) if b is None else widen(z) - b[None]
-        factors = lu_factor(W)  # serves both the solve and the log-determinant
-        x = lu_solve(factors, y.T, trans=1).T
-        log_det = -jnp.log(jnp.abs(jnp.diagonal(factors[0]))).sum()
-        return x.astype(z.dtype), jnp.full(z.shape[:1], log_det, wide_dtype(z))

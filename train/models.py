@@ -14,6 +14,8 @@ def _mlp_flow(config, description):
         bias=config.bias,
         prior=config.prior,
         gradient=config.gradient,
+        refresh_every=config.refresh_every,
+        start=config.start,
     )
 
 
