@@ -103,9 +103,9 @@ def test_survivor_ends_soon_and_the_checkpoint_is_intact(tmp_path, victim):
     finish(run[victim])
     assert time.monotonic() - killed < 60
     assert code != 0
-    if victim == 1:
-        # The runtime itself may abort a survivor of the coordinator's death.
-        assert 'Process 0 of 2 lost another one and stops; the last checkpoint is of step' in err
+    # Either the process itself or its sentinel says it, where the runtime was quicker.
+    said = rf'Process {1 - victim} of 2 (lost another one|was ended) .*checkpoint is of step \d+'
+    assert re.search(said, err, re.DOTALL), err
     step = max(int(p.name) for p in (tmp_path / 'checkpoints').glob('*') if p.name.isdigit())
     code, _, err = finish(start(tmp_path, f'--config.epochs={step // 7 + 1}', devices=4))
     assert code == 0, err

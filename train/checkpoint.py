@@ -39,18 +39,30 @@ class Checkpoints:
     def __init__(self, workdir, *, read_only=False):
         self._folder = epath.Path(workdir) / 'checkpoints'
         self._read_only = read_only
+        if processes.is_first():
+            self._folder.mkdir(parents=True, exist_ok=True)
+        processes.barrier('checkpoints')
         self._manager = self._open()
 
     def _open(self):
         latest = checkpoint_managers.LatestN(2)
         best = checkpoint_managers.BestN(get_metric_fn=_loss_or_inf, reverse=True, n=1)
+        # The state is the same on all processes, so the first one writes it alone and each reads by itself: Orbax then
+        # has nothing to wait for that a lost process could keep it from.
+        reads = self._read_only or not processes.is_first()
+        me = jax.process_index()
+        alone = ocp.options.MultiprocessingOptions(
+            primary_host=me, active_processes={me}, barrier_sync_key_prefix=f'process{me}'
+        )
         options = ocp.CheckpointManagerOptions(
+            multiprocessing_options=alone,
+            create=False,
             preservation_policy=checkpoint_managers.AnyPreservationPolicy([latest, best]),
             best_fn=_loss_or_inf,
             best_mode='min',
             # A reader must not take the save that a running process has under way for a leftover.
-            cleanup_tmp_directories=not self._read_only,
-            read_only=self._read_only,
+            cleanup_tmp_directories=not reads,
+            read_only=reads,
         )
         return ocp.CheckpointManager(self._folder, options=options)
 
@@ -79,6 +91,8 @@ class Checkpoints:
 
     def save(self, step, state, record, loss):
         """Write one checkpoint; `state` a pytree of numpy arrays, `loss` inf where there was no validation."""
+        if not processes.is_first():
+            return
         tree = serialization.to_state_dict(state)
         with self._writing():
             saved = self._manager.save(
@@ -96,9 +110,13 @@ class Checkpoints:
             )
 
     def wait(self):
-        """Return when the last save is on disk."""
-        with self._writing():
-            self._manager.wait_until_finished()
+        """Return when the last save is on disk and every process sees it."""
+        if processes.is_first():
+            with self._writing():
+                self._manager.wait_until_finished()
+        processes.barrier('saved')
+        if not processes.is_first():
+            self._manager.reload()
 
     def steps(self):
         """Steps on disk, oldest first."""

@@ -49,6 +49,7 @@ def run(config, workdir):
         data = processes.first_then_others(lambda: datasets.load(config), 'data')
         stack.enter_context(disk_errors(workdir))
         saved = stack.enter_context(checkpoint.Checkpoints(workdir))
+        stack.enter_context(processes.leaving_when_alone(workdir))
         session = _start(experiment, data, saved)
         with Interruption() as interruption:
             session = Training(experiment, data, saved, workdir, interruption).run(session)

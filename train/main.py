@@ -25,8 +25,6 @@ _PROCESS = flags.DEFINE_integer('process_id', None, 'Which of them this is, from
 def main(argv):
     """Train, or go on, or say that the run is finished; the last line is the test likelihood."""
     del argv
-    import jax
-
     from train import loop, processes, result, workdir
 
     config, name = commands.config_of(_CONFIG)
@@ -34,11 +32,7 @@ def main(argv):
     path = _WORKDIR.value or workdir.default_path(config, name)
     folder = workdir.resolve(path)
     logging.info('Workdir: %s', folder)
-    try:
-        found = loop.run(config, folder)
-    except jax.errors.JaxRuntimeError as error:
-        processes.leave_if_peer_lost(error, folder)
-        raise
+    found = loop.run(config, folder)
     print(result.line('test', found))
 
 

@@ -1,5 +1,6 @@
 """Several processes that train one model together: joining, waiting for each other, losing one."""
 
+import contextlib
 import glob
 import os
 import re
@@ -8,6 +9,7 @@ import sys
 import jax
 from absl import logging
 
+from train import sentinel
 from train.errors import UserError
 
 # Short, so that a survivor ends soon after a peer died; the defaults wait for minutes.
@@ -77,20 +79,43 @@ def first_then_others(function, name):
     return function()
 
 
-def leave_if_peer_lost(error, workdir):
-    """End this process at once if an error of the runtime says that a peer is gone.
+def peer_lost(error):
+    """Whether an error, or one that it came from, says that another process of the run is gone."""
+    while error is not None and jax.process_count() > 1:
+        if LOST.search(str(error)):
+            return True
+        error = error.__cause__
+    return False
 
-    An orderly shutdown would wait for the peer. Any other error is left to the caller.
+
+@contextlib.contextmanager
+def leaving_when_alone(workdir):
+    """Ends this process at once, with one sentence, when a peer is gone; nothing for a single process.
+
+    An orderly shutdown, of the checkpoints for example, would wait for the peer. Where an error says that the peer is
+    gone, this process says so; where the runtime ends it first, its sentinel does. Any other error goes on.
     """
-    if jax.process_count() == 1 or not LOST.search(str(error)):
+    if jax.process_count() == 1:
+        yield
         return
-    folder = workdir / 'checkpoints'
-    names = [path.name for path in folder.iterdir()] if folder.exists() else []
-    step = max((int(name) for name in names if name.isdigit()), default=None)
+    name = f'Process {jax.process_index()} of {jax.process_count()}'
+    lost = None
+    with sentinel.watching(workdir, name):
+        try:
+            yield
+        except Exception as error:
+            if not peer_lost(error):
+                raise
+            lost = error
+    if lost is not None:
+        _leave(name, lost, workdir)
+
+
+def _leave(name, error, workdir):
     reason = str(error).splitlines()[0]
     print(
-        f'Process {jax.process_index()} of {jax.process_count()} lost another one and stops; the last checkpoint is of '
-        f'step {step}, and the same command goes on from there ({reason}).',
+        f'{name} lost another one and stops; the last checkpoint is of step {sentinel.last_checkpoint(workdir)}, and '
+        f'the same command goes on from there ({reason}).',
         file=sys.stderr,
         flush=True,
     )
