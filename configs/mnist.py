@@ -2,7 +2,8 @@
 
     python -m train.main --config=configs/mnist.py
 
-Logit space, lambda 1e-6, 50,000 / 10,000 / 10,000. Published: -1375.2 +- 1.4 nats (2.029 bits per dimension).
+Logit space, lambda 1e-6, 50,000 / 10,000 / 10,000. Published: -1375.2 +- 1.4 nats (2.029 bits per dimension). Obtained:
+-1369.0 +- 1.4 (2.019) after 51 epochs, in 2.5 minutes on two CPU cores.
 """
 
 from configs import default
