@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 
@@ -133,6 +134,13 @@ def test_sample_writes_samples_in_data_space(trained):
         ((*TOY, '--config.schedule=cosine', '--config.schedule_steps=0'), 1, 'schedule_steps=0'),
         ((*TOY, '--config.preprocessing=whiten'), 1, "'whiten'"),
         ((*TOY, '--config.batch_size=100000'), 1, 'fewer than one batch of 100000'),
+        ((*TOY, '--config.epochs=0'), 1, 'config.epochs must be at least 1'),
+        ((*TOY, '--config.log_every=0'), 1, 'config.log_every must be at least 1'),
+        ((*TOY, '--config.eval_batch_size=0'), 1, 'config.eval_batch_size must be at least 1'),
+        ((*TOY, '--config.seed=-1'), 1, 'config.seed must lie in 0 .. 2**32 - 1'),
+        ((*TOY, '--config.seed=4294967296'), 1, 'config.seed must lie in 0 .. 2**32 - 1'),
+        ((*TOY, '--config.lr=-1'), 1, 'config.lr must be a number of at least 0; found -1'),
+        ((*TOY, '--config.lr=nan'), 1, 'config.lr must be a number of at least 0; found nan'),
         ((*TOY, '--config.num_devices=3'), 1, 'config.num_devices must be between 0 (all) and 1'),
     ],
 )
@@ -170,6 +178,27 @@ def test_workdir_of_another_run_is_refused_and_left_as_it_was(trained):
     assert done.returncode == 1
     assert 'holds another run: num_layers' in done.stderr.splitlines()[-1]
     assert (folder / 'config.json').read_bytes() == before
+
+
+@pytest.mark.parametrize('name', ['config.json', 'result.json'])
+def test_damaged_record_is_one_sentence(main_forked, trained, tmp_path, name):
+    folder, _ = trained
+    shutil.copytree(folder, tmp_path / 'run')
+    (tmp_path / 'run' / name).write_text('{"a": ')
+    code, stderr = main_forked(tmp_path, *TOY, f'--workdir={tmp_path / "run"}')
+    assert code == 1
+    assert f'{name} must hold JSON and is damaged' in stderr
+    assert 'Traceback' not in stderr
+
+
+def test_result_without_checkpoints_is_not_started_anew(main_forked, trained, tmp_path):
+    folder, _ = trained
+    shutil.copytree(folder, tmp_path / 'run')
+    shutil.rmtree(tmp_path / 'run' / 'checkpoints')
+    code, stderr = main_forked(tmp_path, *TOY, '--config.epochs=9', f'--workdir={tmp_path / "run"}')
+    assert code == 1
+    assert 'has a result but no checkpoints' in stderr
+    assert (tmp_path / 'run' / 'result.json').exists()
 
 
 BLOCKED = """

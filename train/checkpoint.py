@@ -118,6 +118,10 @@ class Checkpoints:
         if not processes.is_first():
             self._manager.reload()
 
+    def has_result(self):
+        """Whether the run of these checkpoints has come to a result."""
+        return (self._folder.parent / 'result.json').exists()
+
     def steps(self):
         """Steps on disk, oldest first."""
         return sorted(self._manager.all_steps())

@@ -2,6 +2,7 @@
 
 import functools
 import re
+import signal
 import sys
 
 from train import environment
@@ -58,6 +59,9 @@ def _guarded(main, argv):
     except (UserError, NonFiniteError, StoppedError) as error:
         print(error, file=sys.stderr)
         return error.exit_code
+    except KeyboardInterrupt:
+        print('Interrupted; the checkpoints that are there stay usable.', file=sys.stderr)
+        return 128 + signal.SIGINT
     return 0
 
 

@@ -11,6 +11,8 @@ def disk_errors(workdir):
     try:
         yield
     except OSError as error:
+        if error.errno is None:  # not the system's word, but a library's
+            raise
         raise UserError(
             f'{workdir} can no longer be written ({error}); make room, or give the rights: the checkpoints there stay '
             'usable and the same command goes on from the last one.'

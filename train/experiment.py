@@ -8,12 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 from absl import logging
 
-from train import advice, models, optimizers
+from train import advice, models, optimizers, ranges
 from train import data as datasets
 from train import devices as on
 from train.data import batches
 from train.data.preprocessing import Preprocessing
-from train.errors import UserError
 from train.evaluation import Evaluator
 from train.randomness import Seeds, example_keys
 from train.state import make_init
@@ -83,13 +82,22 @@ def create(config, *, splits_batch=True):
 
     splits_batch: whether the devices divide a batch, as in training a single run. In a study they divide the seeds.
     """
+    ranges.check(config)
     description = datasets.describe(config)
-    if config.on_nan not in ('raise', 'rollback'):
-        raise UserError(f'config.on_nan must be raise or rollback; found {config.on_nan}.')
     devices = on.choose(config.num_devices)
     shares = len(devices) * jax.process_count() if splits_batch else 1
     batches.check_batch_size(config.batch_size, shares)
-    batches.steps_per_epoch(description.split_sizes[0], config.batch_size)
+    per_epoch = batches.steps_per_epoch(description.split_sizes[0], config.batch_size)
+    if (
+        config.schedule != 'constant'
+        and config.epochs * per_epoch > config.schedule_steps + per_epoch
+    ):
+        logging.warning(
+            'The learning rate is zero from step config.schedule_steps=%d on; %d epochs take %d steps.',
+            config.schedule_steps,
+            config.epochs,
+            config.epochs * per_epoch,
+        )
     if devices[0].platform == 'tpu':
         for sentence in advice.tpu_waste(description.num_features, config.batch_size // shares):
             logging.warning(sentence)

@@ -1,7 +1,5 @@
 """A trained model for a notebook, without its dataset."""
 
-import json
-
 import jax
 import ml_collections
 
@@ -16,7 +14,7 @@ def read_config(workdir):
     path = workdir / 'config.json'
     if not path.exists():
         raise UserError(f'--workdir must hold a training run, found no config.json in {workdir}.')
-    return ml_collections.ConfigDict(json.loads(path.read_text()))
+    return ml_collections.ConfigDict(workdirs.read_json(path))
 
 
 def restore_best(experiment, saved):

@@ -18,7 +18,7 @@ from train import workdir as workdirs
 from train.data import batches
 from train.data.prefetch import prefetch
 from train.disk import disk_errors
-from train.errors import NonFiniteError, StoppedError
+from train.errors import NonFiniteError, StoppedError, UserError
 from train.interruption import Interruption
 from train.lease import Lease
 from train.profiling import Profile
@@ -64,6 +64,10 @@ def _start(experiment, data, saved):
         state, record = restored
         logging.info('Going on from step %d.', record['step'])
         return Session.from_record(on.replicate(state, experiment.devices), record)
+    if saved.has_result():
+        raise UserError(
+            'This folder has a result but no checkpoints to go on from; restore them, or give another --workdir.'
+        )
     state = experiments.fresh_state(experiment, data.source('train'))
     state = warm_start.apply(state, experiment.config)
     logging.info('\n%s', parameter_overview.get_parameter_overview(state.params))

@@ -17,8 +17,9 @@ def main(argv):
     items = [reporting.read(path) for path in argv[1:]]
     output = workdir.resolve(_OUTPUT.value)
     text = reporting.markdown(items)
-    workdir.write_text(output.with_suffix('.md'), text)
-    workdir.write_text(output.with_suffix('.html'), reporting.page(items))
+    output.parent.mkdir(parents=True, exist_ok=True)
+    workdir.write_text(output.with_name(f'{output.name}.md'), text)
+    workdir.write_text(output.with_name(f'{output.name}.html'), reporting.page(items))
     print(text)
     print(f'Written to {output}.md and {output}.html')
 

@@ -108,11 +108,12 @@ def _save(path, array, png, what):
 
     from train.writers import save_png
 
-    with path.with_suffix('.npy').open('wb') as file:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_name(f'{path.name}.npy').open('wb') as file:
         np.save(file, array)
     if png is not None:
-        save_png(path.with_suffix('.png'), png)
-    print(f'{what} in {path.with_suffix(".npy")}')
+        save_png(path.with_name(f'{path.name}.png'), png)
+    print(f'{what} in {path}.npy')
 
 
 if __name__ == '__main__':

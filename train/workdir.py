@@ -81,7 +81,7 @@ def check(workdir, config):
     path = workdir / 'config.json'
     if not path.exists():
         return
-    stored = json.loads(path.read_text())
+    stored = read_json(path)
     fields = defining_fields(config)
     differing = [
         f'{name} ({stored.get(name)} there, {fields.get(name)} here)'
@@ -95,8 +95,13 @@ def check(workdir, config):
 
 
 def read_json(path):
-    """The JSON value in a file."""
-    return json.loads(path.read_text())
+    """The JSON value in a file; a UserError where it is damaged."""
+    try:
+        return json.loads(path.read_text())
+    except json.JSONDecodeError as error:
+        raise UserError(
+            f'{path} must hold JSON and is damaged ({error}); restore it from a copy, or give another --workdir.'
+        ) from error
 
 
 def write_json(path, value):
