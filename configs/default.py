@@ -24,9 +24,11 @@ def _model(config):
     config.nonlinearity = 'smooth_leaky_relu'  # smooth_leaky_relu | leaky_tanh | elu | softplus
     config.alpha = 0.01  # slope of smooth_leaky_relu on the left; scale of elu
     config.bias = True
-    # relative: O(D^2) | ordinary: autodiff through slogdet, O(D^3) | amortised: ordinary with a kept inverse
+    # relative: O(D^2) | equivariant: the same, for optimizer=equivariant | ordinary: autodiff through slogdet, O(D^3) |
+    # amortised: ordinary with kept inverses
     config.gradient = 'relative'
-    config.refresh_every = 10  # steps between two inversions, for gradient=amortised
+    config.refresh_every = 10  # the most steps between two inversions, for gradient=amortised
+    config.inversion = 'lu'  # lu | newton_schulz: matrix products alone, for gradient=amortised
     config.start = 'orthogonal'  # orthogonal | whiten: ZCA of what reaches a layer
     # nice: additive couplings and a diagonal scaling; flow: num_couplings affine couplings on vectors.
     config.num_couplings = 4
@@ -46,8 +48,9 @@ def _model(config):
     config.n_flow = 4  # hf, iaf: steps of the flow
     config.iaf_dim = 500  # iaf: hidden units of a step
     config.n_update = 4  # vlae: updates of the mode
-    config.update_lr = 0.5  # vlae: of the damped rule
-    config.update_rule = 'damped'  # vlae: damped, as published | newton, with a line search
+    config.update_lr = 0.5  # vlae: of the damped and the decayed rule
+    # vlae: damped, as published | decayed, as first released | newton, with a line search
+    config.update_rule = 'damped'
     # All latent-variable models.
     config.kl_warmup_steps = (
         0  # steps over which the weight of the KL in the loss grows from 0 to 1
@@ -59,7 +62,7 @@ def _data(config):
     config.toy_name = 'sine'  # which density, for dataset=toy
     config.toy_size = 5000  # rows of each split, for dataset=toy
     config.max_rows = 0  # use at most the first so many rows of each split, to try out; 0: all
-    # none | logit | logit_mean | standardise | mean | zca | unit | pixel_mean | binarise
+    # none | logit | logit_mean | logit_rms | standardise | mean | zca | unit | pixel_mean | binarise
     config.preprocessing = 'none'
     config.logit_lambda = 1e-6  # pixels are squeezed to [lambda, 1 - lambda] before the logit
     config.zca_epsilon = 1e-3  # added to the variances that preprocessing=zca divides by
@@ -83,8 +86,8 @@ def _optimisation(config):
     config.seed_data = -1  # toy data, and the noise of evaluation
     config.batch_size = 128  # rows per step over all devices
     config.lr = 1e-3  # peak learning rate
-    config.optimizer = 'adam'  # adam | adamw | sgd
-    config.b1 = 0.9  # first-moment decay of adam; momentum of sgd
+    config.optimizer = 'adam'  # adam | adamw | sgd | equivariant, which goes with gradient=equivariant
+    config.b1 = 0.9  # first-moment decay of adam; momentum of sgd and equivariant
     config.b2 = 0.999
     config.eps = 1e-8
     config.weight_decay = 0.0  # decoupled, with adamw
@@ -123,6 +126,9 @@ def _run(config):
     )
     config.eval_samples = 1  # posterior samples of a bound's validation
     config.num_samples = 5000  # importance samples of a bound's test likelihood
+    # test | validation: where the finished run is measured; validation keeps the test split closed while candidates
+    # are compared
+    config.final_split = 'test'
     config.log_every = 1  # epochs between printed lines
     config.generation = True  # pictures of samples
     config.generation_every = 10  # epochs between them

@@ -4,11 +4,12 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jax.scipy.linalg import lu_factor, lu_solve
 
-from flows.amortised_affine import amortised_affine, refreshed
+from flows.amortised_affine import INVERSIONS, amortised_affine, first_inverses, refreshed
 from flows.bijector import wide_dtype, widen
+from flows.equivariant_affine import equivariant_affine
 from flows.relative_affine import ordinary_affine, relative_affine
 
-GRADIENTS = ('relative', 'ordinary', 'amortised')
+GRADIENTS = ('relative', 'equivariant', 'ordinary', 'amortised')
 STARTS = ('orthogonal', 'whiten')
 
 # Added to the variances that a whitening start divides by.
@@ -37,10 +38,12 @@ class RelativeAffine(nn.Module):
 
     Attributes:
         use_bias: whether there is a b; parameters are W (D, D) and b (D,).
-        gradient: 'relative'; 'ordinary' for autodiff's backward rule; or 'amortised' for the ordinary gradient
-            with an inverse of W kept in the mutable collection `cache`, which then has to be mutable in
-            training, with the step given to `forward_and_log_det`.
-        refresh_every: steps between two inversions, for 'amortised'.
+        gradient: 'relative'; 'equivariant' for the same with second moments beside it, see
+            `flows.equivariant_affine`; 'ordinary' for autodiff's backward rule; or 'amortised' for the
+            ordinary gradient with an inverse of W kept in the mutable collection `cache`, which then has to
+            be mutable in training, with the step given to `forward_and_log_det`.
+        refresh_every: the most steps between two inversions, for 'amortised'.
+        inversion: 'lu', or 'newton_schulz' for matrix products alone, for 'amortised'.
         start: 'orthogonal', with b zero; or 'whiten', the ZCA whitening of the rows that the layer
             is initialised with: W = U (S + 1e-3)^-1/2 U^T for their covariance U S U^T, b centres.
 
@@ -51,10 +54,12 @@ class RelativeAffine(nn.Module):
     use_bias: bool = True
     gradient: str = 'relative'
     refresh_every: int = 10
+    inversion: str = 'lu'
     start: str = 'orthogonal'
 
     def __post_init__(self):
         check('gradient', self.gradient, GRADIENTS)
+        check('inversion', self.inversion, INVERSIONS)
         check('start', self.start, STARTS)
         super().__post_init__()
 
@@ -77,29 +82,42 @@ class RelativeAffine(nn.Module):
             W_start, b_start = (lambda *_: W_0), (lambda *_: b_0)
         W = self.param('W', W_start, (width, width), dtype)
         b = self.param('b', b_start, (width,), dtype) if self.use_bias else None
-        C = None
-        if self.gradient == 'amortised':
-            C = self.variable('cache', 'inverse', lambda: jnp.linalg.inv(W))
-        return W, b, C
+        return W, b
 
     def __call__(self, x, step=None):
         """The same as `forward_and_log_det`."""
         return self.forward_and_log_det(x, step)
 
-    def forward_and_log_det(self, x, step=None):
-        """From x (B, D) to y (B, D) and log|det W| (B,); step: () int32, for 'amortised' in training."""
-        W, b, C = self._parameters(x)
-        if self.gradient == 'relative':
-            return relative_affine(x, W, b)
-        if self.gradient == 'ordinary':
-            return ordinary_affine(x, W, b)
-        if step is not None and self.is_mutable_collection('cache'):
-            C.value = refreshed(x, W, C.value, step, self.refresh_every)
-        return amortised_affine(x, W, b, C.value)
+    @nn.compact
+    def forward_and_log_det(self, x, step=None, inverse=None):
+        """From x (B, D) to y (B, D) and log|det W| (B,).
+
+        For 'amortised' in training, step: () int32; without it the gradient is the ordinary one. A given inverse of
+        W (D, D) makes the gradient amortised with it, whatever `gradient` says.
+        """
+        W, b = self._parameters(x)
+        if inverse is None and self.gradient == 'amortised':
+            inverse = self._kept_inverse(W, step)
+        if inverse is not None:
+            return amortised_affine(x, W, b, inverse)
+        if self.gradient == 'equivariant':
+            S = self.param('S', nn.initializers.zeros, W.shape[1:], W.dtype)
+            return equivariant_affine(x, W, b, S)
+        affine = relative_affine if self.gradient == 'relative' else ordinary_affine
+        return affine(x, W, b)
+
+    @nn.compact
+    def _kept_inverse(self, W, step):
+        kept = self.variable('cache', 'inverses', first_inverses, W[None])
+        if step is None:
+            return None
+        if self.is_mutable_collection('cache'):
+            kept.value = refreshed(kept.value, W[None], step, self.refresh_every, self.inversion)
+        return kept.value.C[0]
 
     def inverse_and_log_det(self, z):
         """From y (B, D) to x (B, D) and -log|det W| (B,); its gradients are ordinary."""
-        W, b, _ = self._parameters(z)
+        W, b = self._parameters(z)
         y = widen(z) if b is None else widen(z) - b[None]
         factors = lu_factor(W)  # serves both the solve and the log-determinant
         x = lu_solve(factors, y.T, trans=1).T

@@ -5,17 +5,20 @@ ago, stands for it: with delta = dl/dy (rows) and s = sum_i dl/d(log|det W|)_i
 
     dW = x^T delta + s C^T,    db = 1^T delta,    dx = delta W^T,
 
-so the log-determinant costs nothing between two refreshes of C, and every refresh O(D^3). How far C has fallen behind
-is seen on one row of the batch, at O(D^2): |(y - b) C - x| / |x|.
+so the log-determinant costs nothing between two refreshes of C, and every refresh O(D^3). How far C had fallen behind,
+|W^-1 - C| / |W^-1|, is known whenever it is replaced, and the next refresh comes the sooner for it.
 """
 
 import jax
 import jax.numpy as jnp
+from flax import struct
 
+from flows.newton_schulz import newton_schulz
 from flows.relative_affine import ordinary_affine, tie
 
-# C is refreshed early when it maps a row of the batch back with a larger relative error than this.
-TOLERANCE = 0.1
+# The steps between two refreshes are halved when the old inverse was off by more than this, doubled when by less than
+# half of it.
+TOLERANCE = 0.5
 
 
 @jax.custom_vjp
@@ -46,12 +49,53 @@ def _backward(residuals, cotangents):
 amortised_affine.defvjp(_forward, _backward)
 
 
-def refreshed(x, W, C, step, every):
-    """C, or the inverse of W where it is due: at every `every`-th step, and when C has fallen too far behind.
+@struct.dataclass
+class Inverses:
+    """Kept inverses of L layers.
 
-    x: (B, D), of which one row is looked at; step: () int32.
+    Attributes:
+        C: (L, D, D).
+        interval: () int32, steps from one refresh to the next.
+        due: () int32, the step of the next refresh.
     """
-    row = jax.lax.stop_gradient(x[0]).astype(W.dtype)
+
+    C: jax.Array
+    interval: jax.Array
+    due: jax.Array
+
+
+INVERSIONS = {'lu': lambda W, C: jnp.linalg.inv(W), 'newton_schulz': newton_schulz}
+
+
+def first_inverses(W):
+    """The `Inverses` of W (L, D, D) before the first step; they are due at once."""
+    return Inverses(jax.lax.map(jnp.linalg.inv, W), jnp.int32(1), jnp.int32(0))
+
+
+def refreshed(kept, W, step, every, inversion='lu'):
+    """`kept`, or where they are due the inverses of W (L, D, D) as they are now.
+
+    Args:
+        kept: `Inverses`.
+        W: (L, D, D); no gradient goes through.
+        step: () int32.
+        every: the longest interval between two refreshes, in steps.
+        inversion: 'lu', or 'newton_schulz' for matrix products alone, starting from what is kept.
+    """
     W = jax.lax.stop_gradient(W)
-    behind = jnp.linalg.norm((row @ W) @ C - row) > TOLERANCE * jnp.linalg.norm(row)
-    return jax.lax.cond(behind | (step % every == 0), lambda: jnp.linalg.inv(W), lambda: C)
+
+    def fresh():
+        # One layer after the other: side by side they would each hold a thread of a CPU's pool while they wait.
+        C = jax.lax.map(lambda pair: INVERSIONS[inversion](*pair), (W, kept.C))
+        behind = (_norms(C - kept.C) / _norms(C)).max()
+        interval = jnp.where(behind < TOLERANCE / 2, 2 * kept.interval, kept.interval)
+        interval = jnp.where(behind > TOLERANCE, kept.interval // 2, interval)
+        interval = jnp.clip(interval, 1, every).astype(jnp.int32)
+        return Inverses(C, interval, (step + interval).astype(jnp.int32))
+
+    return jax.lax.cond(step >= kept.due, fresh, lambda: kept)
+
+
+def _norms(matrices):
+    """Frobenius norms of (L, D, D), (L,)."""
+    return jnp.sqrt((matrices**2).sum(axis=(1, 2)))

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 
 from flows.activations import ACTIVATIONS, activation
 from flows.affine_layer import GRADIENTS, STARTS, RelativeAffine, check
+from flows.amortised_affine import INVERSIONS, first_inverses, refreshed
 from flows.bijector import zero_log_det
 from flows.flow import Flow
 from flows.priors import prior
@@ -24,7 +25,8 @@ class MLPFlow(Flow):
         nonlinearity: s, a name in `flows.ACTIVATIONS`.
         alpha: slope parameter of s; None takes the activation's own default.
         bias: whether the layers have b.
-        gradient, refresh_every, start: of the layers, see `RelativeAffine`.
+        gradient, refresh_every, inversion, start: of the layers, see `RelativeAffine`; the inverses of an amortised
+            gradient are kept for all layers together.
 
     Raises ValueError for an unknown name, a bad alpha or num_layers < 1.
     """
@@ -35,6 +37,7 @@ class MLPFlow(Flow):
     bias: bool = True
     gradient: str = 'relative'
     refresh_every: int = 10
+    inversion: str = 'lu'
     start: str = 'orthogonal'
 
     def __post_init__(self):
@@ -44,13 +47,14 @@ class MLPFlow(Flow):
             )
         activation(self.nonlinearity, self.alpha)
         check('gradient', self.gradient, GRADIENTS)
+        check('inversion', self.inversion, INVERSIONS)
         check('start', self.start, STARTS)
         super().__post_init__()
 
     def setup(self):
+        gradient = 'ordinary' if self.gradient == 'amortised' else self.gradient
         self.affine = [
-            RelativeAffine(self.bias, self.gradient, self.refresh_every, self.start)
-            for _ in range(self.num_layers)
+            RelativeAffine(self.bias, gradient, start=self.start) for _ in range(self.num_layers)
         ]
         self.s = activation(self.nonlinearity, self.alpha)
 
@@ -64,16 +68,29 @@ class MLPFlow(Flow):
         """The width D of an initialised model."""
         return self.affine[0].num_features
 
-    def _forward(self, z, step=None):
+    def _inverses(self, step):
+        """The kept inverses of the W_l, (L, D, D), brought up to date in training."""
+        W = jnp.stack([layer.get_variable('params', 'W') for layer in self.affine])
+        if self.is_initializing():
+            kept = first_inverses(W)
+        else:
+            kept = self.get_variable('cache', 'inverses')
+            kept = refreshed(kept, W, step, self.refresh_every, self.inversion)
+        if self.is_mutable_collection('cache'):
+            self.put_variable('cache', 'inverses', kept)
+        return kept.C
+
+    def _forward(self, z, inverses=None):
         # The two sums stay apart, so that a value made from the first alone does not need the
         # second.
+        inverses = [None] * self.num_layers if inverses is None else inverses
         log_s, log_det_W = zero_log_det(z), zero_log_det(z)
-        for layer in self.affine[:-1]:
-            y, term = layer.forward_and_log_det(z, step)
+        for layer, C in zip(self.affine[:-1], inverses[:-1], strict=True):
+            y, term = layer.forward_and_log_det(z, inverse=C)
             log_det_W += term
             z, term = self.s.forward_and_log_det(y)
             log_s += term
-        z, term = self.affine[-1].forward_and_log_det(z, step)
+        z, term = self.affine[-1].forward_and_log_det(z, inverse=inverses[-1])
         return z, log_s, log_det_W + term
 
     def forward_and_log_det(self, x):
@@ -117,6 +134,9 @@ class MLPFlow(Flow):
         to know.
         """
         del keys
-        z, log_s, log_det_W = self._forward(x, step)
+        if self.is_initializing():
+            self._forward(x)  # the W_l come into being
+        inverses = self._inverses(step) if self.gradient == 'amortised' else None
+        z, log_s, log_det_W = self._forward(x, inverses)
         nll = -(prior(self.prior).log_prob(z) + log_s)
         return {'loss': nll - log_det_W, 'nll_without_log_det_W': nll}

@@ -1,4 +1,4 @@
-"""The ordinary gradient with a kept inverse: exact when fresh, refreshed when due; a whitening start."""
+"""The ordinary gradient with kept inverses: exact when fresh, refreshed when due; a whitening start."""
 
 import jax
 import jax.numpy as jnp
@@ -6,56 +6,112 @@ import numpy as np
 import pytest
 
 from flows import MLPFlow, RelativeAffine
-from flows.amortised_affine import refreshed
+from flows.amortised_affine import Inverses, first_inverses, refreshed
+from flows.newton_schulz import newton_schulz
 
 
 def rows(seed, shape):
     return jnp.asarray(np.random.default_rng(seed).normal(size=shape))
 
 
-def loss(model, variables, x):
+def matrices(seed, layers=2, size=4):
+    return rows(seed, (layers, size, size)) + 3 * jnp.eye(size)[None]
+
+
+def gradient(model, variables, x, step=1):
     def total(params):
         terms, state = model.apply(
-            {**variables, 'params': params}, x, None, 1, method='objective', mutable=['cache']
+            {**variables, 'params': params}, x, None, step, method='objective', mutable=['cache']
         )
         return terms['loss'].mean(), state
 
     return jax.grad(total, has_aux=True)(variables['params'])
 
 
+def perturbed(variables):
+    params = jax.tree.map(lambda leaf: leaf + 0.1 * rows(1, leaf.shape), variables['params'])
+    return {**variables, 'params': params}
+
+
+@pytest.mark.parametrize(('inversion', 'tolerance'), [('lu', 1e-10), ('newton_schulz', 1e-4)])
 @pytest.mark.parametrize('bias', [True, False])
-def test_fresh_inverse_gives_the_ordinary_gradient(x64, bias):
+def test_fresh_inverses_give_the_ordinary_gradient(x64, bias, inversion, tolerance):
     x = rows(0, (7, 5))
-    amortised = MLPFlow(gradient='amortised', alpha=0.3, bias=bias, refresh_every=1)
-    variables = amortised.init(jax.random.key(0), x, None, 0, method='objective')
-    variables['params'] = jax.tree.map(
-        lambda leaf: leaf + 0.1 * rows(1, leaf.shape), variables['params']
-    )
-    found, _ = loss(amortised, variables, x)
-    expected, _ = loss(MLPFlow(gradient='ordinary', alpha=0.3, bias=bias), variables, x)
+    fields = {'alpha': 0.3, 'bias': bias}
+    amortised = MLPFlow(gradient='amortised', refresh_every=1, inversion=inversion, **fields)
+    variables = perturbed(amortised.init(jax.random.key(0), x, None, 0, method='objective'))
+    found, _ = gradient(amortised, variables, x)
+    expected, _ = gradient(MLPFlow(gradient='ordinary', **fields), variables, x)
     jax.tree.map(
-        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12), found, expected
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=tolerance, atol=1e-7), found, expected
     )
 
 
-def test_inverse_is_kept_between_refreshes(x64):
-    W, x = rows(2, (4, 4)) + 3 * jnp.eye(4), rows(3, (6, 4))
-    kept = jnp.linalg.inv(W) * 1.01  # one per cent off is within the tolerance
-    np.testing.assert_array_equal(refreshed(x, W, kept, 3, 10), kept)
-    np.testing.assert_allclose(refreshed(x, W, kept, 20, 10), jnp.linalg.inv(W), rtol=1e-12)
+def test_layer_of_its_own_keeps_its_inverse(x64):
+    x, layer = rows(0, (7, 5)), RelativeAffine(gradient='amortised')
+    variables = perturbed(layer.init(jax.random.key(0), x))
+
+    def total(params, step):
+        of_layer = {**variables, 'params': params}
+        (y, log_det), _ = layer.apply(of_layer, x, step, mutable=['cache'])
+        return (y**2).sum() - log_det.sum()
+
+    def ordinary(params):
+        y, log_det = RelativeAffine(gradient='ordinary').apply({'params': params}, x)
+        return (y**2).sum() - log_det.sum()
+
+    expected = jax.grad(ordinary)(variables['params'])
+    # Due at step 1, and before the first step no step is known and the gradient ordinary.
+    for step in (1, None):
+        found = jax.grad(total)(variables['params'], step)
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-10), found, expected)
 
 
-def test_inverse_that_fell_behind_is_refreshed_early(x64):
-    W, x = rows(2, (4, 4)) + 3 * jnp.eye(4), rows(3, (6, 4))
-    behind = jnp.linalg.inv(W) * 1.5
-    np.testing.assert_allclose(refreshed(x, W, behind, 3, 10), jnp.linalg.inv(W), rtol=1e-12)
+def test_inverses_are_kept_until_they_are_due(x64):
+    W = matrices(2)
+    kept = Inverses(jnp.linalg.inv(W) * 1.01, jnp.int32(4), jnp.int32(7))
+    for leaf, same in zip(*map(jax.tree.leaves, (refreshed(kept, W, 6, 10), kept)), strict=True):
+        np.testing.assert_array_equal(leaf, same)
+    fresh = refreshed(kept, W, 7, 10)
+    np.testing.assert_allclose(fresh.C, jnp.linalg.inv(W), rtol=1e-12)
+    assert fresh.due == 7 + fresh.interval
+
+
+@pytest.mark.parametrize(('factor', 'interval'), [(1.01, 8), (1.4, 4), (1.7, 2)])
+def test_interval_follows_how_far_the_inverses_fell_behind(x64, factor, interval):
+    W = matrices(2)
+    worst = jnp.array([1.0, factor])[:, None, None]  # one layer alone decides
+    kept = Inverses(jnp.linalg.inv(W) * worst, jnp.int32(4), jnp.int32(0))
+    assert refreshed(kept, W, 5, 100).interval == interval
+    assert refreshed(kept, W, 5, 3).interval == min(interval, 3)
+
+
+def test_interval_grows_from_one_to_its_limit(x64):
+    W = matrices(2)
+    kept, refreshes = first_inverses(W), []
+    for step in range(30):
+        if step >= kept.due:
+            refreshes.append(step)
+        kept = refreshed(kept, W, step, 10)
+    assert refreshes == [0, 2, 6, 14, 24]
+
+
+@pytest.mark.parametrize('off', [1e-3, 0.1, 3.0, 1e4, np.nan])
+def test_newton_schulz_inverts_from_near_and_far(x64, off):
+    W = rows(3, (12, 12)) + jnp.eye(12)
+    C = jnp.linalg.inv(W) * (1 + off)
+    found = jax.jit(newton_schulz)(W, C)
+    np.testing.assert_allclose(found @ W, jnp.eye(12), atol=1e-3)
 
 
 def test_cache_changes_in_training_only():
     x = rows(4, (6, 3)).astype(jnp.float32)
     model = MLPFlow(gradient='amortised')
     variables = model.init(jax.random.key(0), x, None, 0, method='objective')
-    assert variables['cache']['affine_0']['inverse'].shape == (3, 3)
+    assert variables['cache']['inverses'].C.shape == (2, 3, 3)
+    assert 'affine_0' not in variables['cache']
+    _, state = gradient(model, perturbed(variables), x)
+    assert not np.allclose(state['cache']['inverses'].C, variables['cache']['inverses'].C)
     value = model.apply(variables, x, method='log_likelihood')
     plain = MLPFlow().apply({'params': variables['params']}, x, method='log_likelihood')
     np.testing.assert_array_equal(value, plain)
@@ -63,12 +119,18 @@ def test_cache_changes_in_training_only():
 
 def test_mapping_over_examples_counts_the_log_determinant_once(x64):
     x, W = rows(5, (6, 3)), rows(6, (3, 3))
-    layer = RelativeAffine(use_bias=False, gradient='amortised')
-    variables = {'params': {'W': W}, 'cache': {'inverse': jnp.linalg.inv(W)}}
+    layer = RelativeAffine(use_bias=False)
 
     def total(W, over_rows):
-        apply = lambda row: layer.apply({**variables, 'params': {'W': W}}, row)[1]  # noqa: E731
-        return jax.vmap(lambda row: apply(row[None])[0])(x).sum() if over_rows else apply(x).sum()
+        def log_det(x):
+            inverse = jnp.linalg.inv(W)
+            variables = {'params': {'W': W}}
+            method = 'forward_and_log_det'
+            return layer.apply(variables, x, inverse=inverse, method=method)[1]
+
+        return (
+            jax.vmap(lambda row: log_det(row[None])[0])(x).sum() if over_rows else log_det(x).sum()
+        )
 
     mapped, batched = (jax.grad(total)(W, over_rows) for over_rows in (True, False))
     np.testing.assert_allclose(mapped, batched, rtol=1e-12)
@@ -86,8 +148,15 @@ def test_whitening_start_whitens_what_reaches_each_layer(x64):
     np.testing.assert_allclose(W, W.T, rtol=1e-8)
 
 
-def test_unknown_names_are_refused():
-    with pytest.raises(ValueError, match='orthogonal, whiten'):
-        MLPFlow(start='warm')
-    with pytest.raises(ValueError, match='relative, ordinary, amortised'):
-        RelativeAffine(gradient='natural')
+@pytest.mark.parametrize(
+    ('field', 'known'),
+    [
+        ('start', 'orthogonal, whiten'),
+        ('gradient', 'relative, equivariant, ordinary, amortised'),
+        ('inversion', 'lu, newton_schulz'),
+    ],
+)
+@pytest.mark.parametrize('module', [MLPFlow, RelativeAffine])
+def test_unknown_names_are_refused(module, field, known):
+    with pytest.raises(ValueError, match=known):
+        module(**{field: 'other'})

@@ -48,8 +48,9 @@ def texts(gradient='relative', twist=None, bias=True):
 
 
 @pytest.mark.parametrize('bias', [True, False])
-def test_step_by_relative_gradient_has_no_cubic_operation(bias):
-    for kind, text in texts(bias=bias).items():
+@pytest.mark.parametrize('gradient', ['relative', 'equivariant'])
+def test_step_by_relative_gradient_has_no_cubic_operation(gradient, bias):
+    for kind, text in texts(gradient, bias=bias).items():
         assert 'dot' in text, kind
         assert cubic_products(text, D) == [], kind
         assert custom_calls(text) == set(), kind

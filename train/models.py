@@ -15,6 +15,7 @@ def _mlp_flow(config, description):
         prior=config.prior,
         gradient=config.gradient,
         refresh_every=config.refresh_every,
+        inversion=config.inversion,
         start=config.start,
     )
 

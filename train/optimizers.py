@@ -2,6 +2,7 @@
 
 import optax
 
+from train.equivariant import equivariant
 from train.errors import UserError
 
 
@@ -19,7 +20,16 @@ def _sgd(rate, config):
     return optax.sgd(rate, momentum=config.b1 or None)
 
 
-OPTIMIZERS = {'adam': _adam, 'adamw': _adamw, 'sgd': _sgd}
+def _equivariant(rate, config):
+    if config.gradient != 'equivariant':
+        raise UserError(
+            'config.optimizer=equivariant needs the second moments of config.gradient=equivariant; '
+            f'found {config.gradient}.'
+        )
+    return equivariant(rate, momentum=config.b1, decay=config.b2, eps=config.eps)
+
+
+OPTIMIZERS = {'adam': _adam, 'adamw': _adamw, 'sgd': _sgd, 'equivariant': _equivariant}
 
 
 def _constant(config):

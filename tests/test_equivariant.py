@@ -1,0 +1,104 @@
+"""Second moments beside the relative gradient, and the optimiser that keeps its equivariance."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from flows import MLPFlow, RelativeAffine
+from tests import runs
+from train import optimizers
+from train.equivariant import equivariant
+from train.errors import UserError
+
+
+def rows(seed, shape):
+    return jnp.asarray(np.random.default_rng(seed).normal(size=shape))
+
+
+def nll(layer, params, x):
+    y, log_det = layer.apply({'params': params}, x)
+    return jnp.log(jnp.cosh(y)).sum(axis=1) - log_det
+
+
+def example_moments(params, row, bias):
+    """1/(D + 1) sum_i E_ij^2 of one example, from E = M^T G with G by autodiff."""
+    plain = RelativeAffine(use_bias=bias, gradient='ordinary')
+    G = jax.grad(lambda params: nll(plain, params, row[None])[0])(params)
+    if not bias:
+        return ((params['W'].T @ G['W']) ** 2).mean(axis=0)
+    top = params['W'].T @ G['W'] + jnp.outer(params['b'], G['b'])
+    return (jnp.concatenate([top, G['b'][None]]) ** 2).mean(axis=0)
+
+
+@pytest.mark.parametrize('bias', [True, False])
+def test_moments_are_those_of_the_definition(x64, bias):
+    layer, x = RelativeAffine(use_bias=bias, gradient='equivariant'), rows(0, (6, 4))
+    params = layer.init(jax.random.key(0), x)['params']
+    params = jax.tree.map(lambda leaf: leaf + 0.3 * rows(1, leaf.shape), params)
+    found = jax.grad(lambda params: nll(layer, params, x).mean())(params)['S']
+    ordinary = {name: params[name] for name in params if name != 'S'}
+    expected = np.mean([example_moments(ordinary, row, bias) for row in x], axis=0)
+    np.testing.assert_allclose(found, expected, rtol=1e-10)
+
+
+def test_moments_of_a_batch_are_the_mean_of_its_parts(x64):
+    layer, x = RelativeAffine(gradient='equivariant'), rows(0, (6, 4))
+    params = layer.init(jax.random.key(0), x)['params']
+
+    def moments(x):
+        return jax.grad(lambda params: nll(layer, params, x).mean())(params)['S']
+
+    np.testing.assert_allclose(moments(x), (moments(x[:3]) + moments(x[3:])) / 2, rtol=1e-12)
+
+
+def latents(optimizer, x, A, c, steps=200):
+    """The flow's latents after training on x A + c from the start that is the same model there."""
+    model = MLPFlow(gradient='equivariant', alpha=0.3)
+    params = model.init(jax.random.key(0), x, None, 0, method='objective')['params']
+    first = params['affine_0']
+    W = jnp.linalg.solve(A, first['W'])
+    params['affine_0'] = {**first, 'W': W, 'b': first['b'] + 0.5 - c @ W}
+    moved = x @ A + c[None]
+
+    def step(carry, _):
+        params, state = carry
+
+        def loss(params):
+            terms = model.apply({'params': params}, moved, None, 0, method='objective')
+            return terms['loss'].mean()
+
+        updates, state = optimizer.update(jax.grad(loss)(params), state, params)
+        return (optax.apply_updates(params, updates), state), None
+
+    carry, _ = jax.lax.scan(step, (params, optimizer.init(params)), length=steps)
+    return model.apply({'params': carry[0]}, moved, method='forward_and_log_det')[0]
+
+
+@pytest.mark.parametrize(
+    ('optimizer', 'equivariance'),
+    [
+        (equivariant(0.03), True),
+        (optax.sgd(0.003, momentum=0.9), True),
+        (optax.adam(0.01), False),
+    ],
+    ids=['equivariant', 'sgd', 'adam'],
+)
+def test_steps_do_not_depend_on_the_coordinates_of_the_data(x64, optimizer, equivariance):
+    x = jnp.sinh(rows(2, (40, 3)))
+    A, c = rows(3, (3, 3)) + 2 * jnp.eye(3), rows(4, (3,))
+    plain = latents(optimizer, x, jnp.eye(3), jnp.zeros(3))
+    moved = latents(optimizer, x, A, c)
+    assert np.isfinite(plain).all()
+    assert (np.abs(moved - plain).max() < 1e-10) == equivariance
+
+
+def test_config_trains_by_it_and_other_gradients_are_refused():
+    config = runs.config(gradient='equivariant', optimizer='equivariant', lr=0.1)
+    state, metrics = runs.train(config, 40, num_devices=2)
+    losses = [sum(m['nll_without_log_det_W']) for m in metrics]
+    assert np.isfinite(losses).all()
+    np.testing.assert_array_equal(state.params['affine_0']['S'], 0)
+    with pytest.raises(UserError, match=r'config\.gradient=equivariant; found relative'):
+        optimizers.create(runs.config(optimizer='equivariant'))
