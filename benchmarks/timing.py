@@ -6,7 +6,10 @@ import time
 
 import numpy as np
 
+from train import environment
 from train.result import provenance
+
+environment.prepare()  # as the commands do: XLA's CPU client, made on first use, has the threads it has in training
 
 RESULTS = pathlib.Path(__file__).resolve().parents[1] / 'results' / 'benchmarks'
 
@@ -27,8 +30,37 @@ def by_turns(sides, rounds):
     return {name: np.array(values) for name, values in seconds.items()}
 
 
+def repeated(function, seconds):
+    """(side, runs, seconds of one): `side()` calls the function `runs` times, about so many seconds, once at the least.
+
+    function: of no arguments, returns when its work is done, compiled already.
+    """
+    for _ in range(2):  # a first run may be slow
+        start = time.perf_counter()
+        function()
+        once = time.perf_counter() - start
+        if once > seconds:
+            break
+    runs = max(1, round(seconds / once))
+
+    def side():
+        for _ in range(runs):
+            function()
+
+    return side, runs, once
+
+
+def requirement(what, found, *, at_least=None, at_most=None):
+    """A figure beside the bound that it has to keep, one line of a record's `required`."""
+    if at_most is None:
+        bound, met = f'at least {at_least}', found >= at_least
+    else:
+        bound, met = f'at most {at_most}', found <= at_most
+    return {'what': what, 'required': bound, 'found': float(found), 'met': bool(met)}
+
+
 def summary(seconds, scale=1.0):
-    """Median, quartiles and count of an array of seconds, each times `scale`."""
+    """Median, quartiles and count of an array of seconds, or of what was made from them, each times `scale`."""
     low, median, high = np.percentile(seconds * scale, [25, 50, 75])
     return {'median': median, 'quartiles': [low, high], 'rounds': len(seconds)}
 

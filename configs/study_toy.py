@@ -28,6 +28,5 @@ def get_config(variant=''):
     config.seed_data = 0
     config.eval_batch_size = 10_240
     config.num_samples = 500
-    config.generation = False
     smoke = {'epochs': 2, 'toy_size': 2048, 'num_seeds': 3, 'schedule_steps': 8, 'num_samples': 10}
     return default.with_variant(config, variant, {'smoke': smoke})

@@ -1,5 +1,6 @@
 """Checkpoints: what is kept, what is read back, what happens to damaged ones."""
 
+import logging
 import math
 import pathlib
 
@@ -7,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from train.checkpoint import Checkpoints
+from train.checkpoint import Checkpoints, reading
 from train.errors import UserError
 from train.state import TrainState
 
@@ -54,6 +55,16 @@ def save_all(folder, losses):
 def test_keeps_the_two_latest_and_the_best(tmp_path, losses, kept, best):
     steps, best_step = save_all(tmp_path, losses)
     assert (steps, best_step) == (kept, best)
+
+
+def test_reading_warns_of_nothing_and_leaves_the_files_as_they_are(tmp_path, caplog):
+    save_all(tmp_path, [1.0, 2.0])
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob('*')}
+    caplog.clear()
+    with reading(tmp_path) as saved:
+        saved.restore(saved.best_step(), state_at(0))
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob('*')} == before
 
 
 def test_restores_the_same_bits_in_the_same_structure(tmp_path):

@@ -104,6 +104,12 @@ def test_evaluate_prints_validation_and_counts_looks_at_the_test_split(trained):
     assert len(looks.read_text().splitlines()) == before + 1
 
 
+def test_gaps_of_an_exact_likelihood_are_refused(trained):
+    done = command('train.evaluate', f'--workdir={trained[0]}', '--gaps')
+    assert done.returncode == 1
+    assert 'config.model=mlp_flow has the exact likelihood' in done.stderr.splitlines()[-1]
+
+
 def test_sample_writes_samples_in_data_space(trained):
     folder, _ = trained
     done = command('train.sample', f'--workdir={folder}', '--number=50', '--seed=3')
@@ -141,6 +147,11 @@ def test_sample_writes_samples_in_data_space(trained):
         ((*TOY, '--config.seed=4294967296'), 1, 'config.seed must lie in 0 .. 2**32 - 1'),
         ((*TOY, '--config.lr=-1'), 1, 'config.lr must be a number of at least 0; found -1'),
         ((*TOY, '--config.lr=nan'), 1, 'config.lr must be a number of at least 0; found nan'),
+        (
+            ('--config=configs/vlae_cifar10.py', '--config.output_dist=bernoulli'),
+            1,
+            'config.output_dist=bernoulli and config.preprocessing=binarise go together; found',
+        ),
         ((*TOY, '--config.num_devices=3'), 1, 'config.num_devices must be between 0 (all) and 1'),
     ],
 )

@@ -219,6 +219,25 @@ def test_moments_are_merged_over_blocks_without_cancellation(monkeypatch):
     np.testing.assert_allclose(fitted.std, x.std(0), rtol=1e-6)
 
 
+@pytest.mark.usefixtures('x64')
+def test_rms_divides_all_pixels_by_one_number_and_leaves_a_unit_mean_square():
+    source = data.load(config()).source('train')
+    preprocessing = Preprocessing.fit(config(preprocessing='logit_rms'), source)
+    scale = preprocessing.bijectors[1].std
+    np.testing.assert_array_equal(scale, np.full(64, scale[0]))
+    (y,) = fitting.encoded_blocks(preprocessing, source)
+    np.testing.assert_allclose(y.mean(0), 0, atol=1e-12)
+    np.testing.assert_allclose((y**2).mean(), 1, rtol=1e-12)
+    assert y.std(0).max() > 1.05  # not each pixel by its own
+
+
+@pytest.mark.parametrize('bad', [np.nan, 3.0])
+def test_rms_of_pixels_without_deviation_is_refused(bad):
+    source = ArraySource(np.full((57, 64), bad, np.float32))
+    with pytest.raises(UserError, match='a training split that varies'):
+        fitting.STEPS['rms'].fit(config(), Preprocessing((), Identity(), Units(None)), source)
+
+
 def test_fit_reads_the_split_it_is_given_only():
     x = np.random.default_rng(0).normal(size=(60, 2)).astype(np.float32)
     x[50:] = np.nan
@@ -430,7 +449,10 @@ def test_uniform_density_costs_log2_levels_bits():
 @pytest.mark.parametrize(
     ('fields', 'message'),
     [
-        ({'preprocessing': 'zca2'}, "unknown preprocessing 'zca2'.*logit, logit_mean, mean, none"),
+        (
+            {'preprocessing': 'zca2'},
+            "unknown preprocessing 'zca2'.*logit, logit_mean, logit_rms, mean",
+        ),
         ({'dataset': 'toy'}, "'logit' needs pixels, and toy holds real numbers"),
         ({'dataset': 'toy', 'preprocessing': 'binarise'}, "'binarise' needs pixels.*toy"),
         ({'symmetric_range': True}, "dequantised pixels.*found 'logit' of digits: leave it out"),

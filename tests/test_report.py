@@ -1,11 +1,13 @@
-"""Reports put runs, studies and published series side by side."""
+"""Reports put runs, studies and published series side by side, in tables and pictures."""
 
 import json
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from train import reporting, study_results
+from train import reporting, study_pictures, study_tables
 from train.errors import UserError
 
 
@@ -32,30 +34,54 @@ def write_study(folder, model, losses):
         'quantity': 'exact log-likelihood',
         'seeds': list(range(len(losses))),
         'epochs': losses.shape[1],
+        'train': (losses - 0.25).tolist(),
         'val': losses.tolist(),
         'diverged': [int(row.argmax()) + 1 if row.any() else None for row in broken],
         'test_nats': (-losses[:, 0]).tolist(),
         'entropy': 2.83,
-        'metrics': study_results.metrics(losses),
     }
     (folder / 'study.json').write_text(json.dumps(found))
     return folder
 
 
+DECAY = 2.9 + np.exp(-np.arange(1, 11))[None] + 0.01 * np.arange(5)[:, None]
+
+
+def write_series(path, losses):
+    """Published series, in which bounds are negative."""
+    path.write_text(json.dumps({'train': losses.tolist(), 'val': losses.tolist()}))
+    return path
+
+
 @pytest.fixture
 def items(tmp_path):
-    decay = 2.9 + np.exp(-np.arange(1, 11))[None] + 0.01 * np.arange(5)[:, None]
-    diverging = decay + 1
+    diverging = DECAY + 1
     diverging[2, 4:] = np.nan
-    series = tmp_path / 'vae_8gaussians_5.json'
-    series.write_text(json.dumps({'train': (-decay).tolist(), 'val': (-decay - 3).tolist()}))
     paths = [
         write_run(tmp_path / 'run', -1368.985),
-        write_study(tmp_path / 'good', 'flow', decay),
+        write_study(tmp_path / 'good', 'flow', DECAY),
         write_study(tmp_path / 'bad', 'lvae', diverging),
-        series,
+        write_series(tmp_path / 'vae_8gaussians_5.json', -DECAY - 3),
+        write_series(tmp_path / 'flow_8gaussians_5.json', DECAY - 0.5),
     ]
     return [reporting.read(path) for path in paths]
+
+
+@pytest.fixture
+def figures(monkeypatch):
+    """Pictures as matplotlib figures."""
+    monkeypatch.setattr(study_pictures, 'figure_png', lambda figure: figure)
+
+
+def cells(text, study, column):
+    """The cell of a study in the first table that has the column."""
+    for block in text.split('\n\n'):
+        lines = [
+            line.removeprefix('| ').removesuffix(' |').split(' | ') for line in block.splitlines()
+        ]
+        if column in lines[0]:
+            return next(line for line in lines if line[0] == study)[lines[0].index(column)]
+    raise AssertionError(f'no column {column}')
 
 
 def test_tables_hold_figures_beside_published_ones(items):
@@ -67,6 +93,44 @@ def test_tables_hold_figures_beside_published_ones(items):
     assert '| bad | lvae | 8gaussians | 5 | 1 |' in text
     assert '| vae_8gaussians_5 | published vae | 8gaussians | 5 | 0 |' in text
     assert 'good (flow) against bad (lvae)' in text
+    assert cells(text, 'good', 'test, nats: median') == '-3.288'
+
+
+def test_convergence_is_described_with_intervals(items):
+    text = reporting.markdown(items)
+    assert cells(text, 'good', 'best epoch') == '10 (10 to 10) [10 to 10]'
+    assert (
+        cells(text, 'good', 'gap: validation - training')
+        == '0.250 (0.250 to 0.250) [0.250 to 0.250]'
+    )
+    # The lowest loss of a seed is 2.9 + 0.01 i to five digits: exp(-e) is below 0.029 from epoch 4 on.
+    assert cells(text, 'good', 'epochs to within 1 % of the best') == '4 (4 to 4) [4 to 4]'
+    best = cells(text, 'good', 'best')
+    assert best.startswith('2.920 (2.910 to 2.930) [2.9')
+    assert cells(text, 'bad', 'divergence rate') == '0.20'
+    assert cells(text, 'bad', 'diverged at epochs') == '5'
+    assert cells(text, 'bad', 'area under the curve').endswith('to inf]')
+
+
+def test_spread_over_seeds_is_given_at_fixed_epochs(items):
+    text = reporting.markdown(items)
+    std = DECAY[:, 4].std(ddof=1)
+    median, *_ = np.quantile(DECAY[:, 4], 0.5)[None]
+    assert cells(text, 'good', 'epoch 5') == (
+        f'{median:.3f} ({median - 0.01:.3f} to {median + 0.01:.3f}), std {std:.2g}'
+    )
+    assert cells(text, 'bad', 'last epoch').startswith('10: 3.93')
+    assert 'epoch 50' not in text
+
+
+def test_studies_are_ranked_by_what_they_reach_and_how_fast(items):
+    text = reporting.markdown(items)
+    for measure in ('best', 'last', 'epochs to within 1 % of the best'):
+        assert f'| 8gaussians | {measure} | all |' in text
+    pair = '| 8gaussians | best | good (flow) against bad (lvae) | '
+    line = next(line for line in text.splitlines() if line.startswith(pair))
+    assert line.endswith('| 1.00 |')
+    assert 'Rank tests' not in reporting.markdown(items[:2])
 
 
 def test_diverged_run_makes_the_last_loss_worse_and_is_not_hidden(items):
@@ -78,9 +142,88 @@ def test_diverged_run_makes_the_last_loss_worse_and_is_not_hidden(items):
 
 def test_page_needs_nothing_else(items):
     text = reporting.page(items)
-    assert text.count('data:image/png;base64,') == 2
+    assert text.count('data:image/png;base64,') == 3  # all curves, the flow's alone, bars
     assert 'http' not in text.replace('charset', '')
-    assert text.count('<table>') == 2
+    assert text.count('<table>') == 5
+
+
+def test_published_curve_lies_beside_ours_of_the_same_model(items, figures):
+    everything, pair, _ = reporting.pictures(reporting.named_studies(items))
+    ours, published = (line for line in pair.axes[0].get_lines() if 'flow' in line.get_label())
+    assert ours.get_color() == published.get_color()
+    assert (ours.get_linestyle(), published.get_linestyle()) == ('-', '--')
+    np.testing.assert_allclose(ours.get_ydata(), np.median(DECAY, axis=0))
+    np.testing.assert_allclose(published.get_ydata(), np.median(DECAY - 0.5, axis=0))
+    lines = {line.get_label(): line for line in everything.axes[0].get_lines()}
+    label = 'vae_8gaussians_5: published vae 8gaussians'
+    np.testing.assert_allclose(lines[label].get_ydata(), np.median(DECAY + 3, axis=0))
+    assert len({line.get_color() for line in lines.values()}) == 3
+
+
+def test_curves_survive_seeds_that_broke_and_one_that_exploded(tmp_path, figures):
+    losses = np.tile(DECAY, (2, 1))
+    losses[0, 3:], losses[1, 5] = np.nan, 1e18
+    found = reporting.read(write_study(tmp_path / 'study', 'flow', losses))[2]
+    figure = study_pictures.curves({'study': found})
+    assert figure.axes[0].get_ylim()[1] < 4
+
+
+def test_study_without_any_loss_has_pictures(tmp_path):
+    nothing = reporting.read(write_study(tmp_path / 'nothing', 'flow', np.full((2, 3), np.nan)))[2]
+    for draw in (study_pictures.curves, study_pictures.bars):
+        assert draw({'nothing': nothing}).startswith(b'\x89PNG')
+    assert nothing['metrics']['best']['median'] == np.inf
+
+
+def test_bars_are_grouped_by_metric_with_deviations_as_errors(items, figures):
+    studies = reporting.named_studies(items)
+    figure = study_pictures.bars(studies)
+    assert [axes.get_title() for axes in figure.axes] == list(study_pictures.BARS)
+    for axes in figure.axes:
+        means = [study['metrics']['published'][axes.get_title()][0] for study in studies.values()]
+        np.testing.assert_allclose(
+            [bar.patches[0].get_height() for bar in axes.containers[1::2]], means
+        )
+
+
+def test_study_file_is_read_like_its_folder(tmp_path):
+    folder = write_study(tmp_path / 'good', 'flow', DECAY)
+    assert reporting.read(folder / 'study.json')[2] == reporting.read(folder)[2]
+
+
+def test_studies_of_one_name_are_kept_apart(tmp_path):
+    paths = [tmp_path / 'a' / 'study', tmp_path / 'b' / 'study']
+    for path in paths:
+        path.parent.mkdir()
+        write_study(path, 'flow', DECAY)
+    text = reporting.markdown([reporting.read(path) for path in paths])
+    assert '| study #2 | flow |' in text
+
+
+@pytest.mark.parametrize(('name', 'first', 'last'), [('draw', 373.1, 86.5), ('flow', None, None)])
+def test_published_series_come_out_as_losses(name, first, last):
+    folder = os.environ.get('LIKELIHOOD_ZOO_PUBLISHED_LOSSES')
+    if not folder:
+        pytest.skip('LIKELIHOOD_ZOO_PUBLISHED_LOSSES does not name the folder of published losses')
+    found = reporting.read(Path(folder) / f'{name}_mnist_10.json')[2]
+    losses = study_tables.losses(found)
+    assert (losses[np.isfinite(losses)] > 0).all()
+    if first:
+        np.testing.assert_allclose(losses.mean(axis=0)[[0, -1]], [first, last], atol=0.05)
+        train = study_tables.losses(found, 'train')
+        assert found['metrics']['gap']['median'] == pytest.approx(
+            np.median(losses[:, -1] - train[:, -1])
+        )
+        assert 0 < found['metrics']['gap']['median'] < 3
+
+
+def test_file_without_series_is_refused(tmp_path):
+    path = tmp_path / 'flow_mnist.json'
+    path.write_text('{"val": [[1.0]]}')
+    with pytest.raises(UserError, match='train and val; found'):
+        reporting.read(path)
+    with pytest.raises(UserError, match='is named MODEL_DATASET_SEEDS'):
+        reporting.read(write_series(tmp_path / 'series.json', DECAY))
 
 
 def test_folder_without_result_is_refused(tmp_path):

@@ -205,3 +205,14 @@ def test_run_of_eight_devices_loads_on_any_number(tmp_path):
     assert np.isfinite(
         model.apply(variables, np.zeros((3, 2), np.float32), method='log_likelihood')
     ).all()
+
+
+def test_comparing_candidates_leaves_the_test_split_closed(tmp_path):
+    workdir = epath.Path(tmp_path)
+    found = loop.run(runs.config(final_split='validation'), workdir)
+    assert found['split'] == 'validation'
+    np.testing.assert_allclose(-found['nats'], found['validation_loss'], rtol=1e-6)
+    assert not (workdir / 'test_evaluations.jsonl').exists()
+    chosen = loop.run(runs.config(), workdir)
+    assert (chosen['split'], chosen['test_evaluations']) == ('test', 1)
+    assert chosen['best_step'] == found['best_step']

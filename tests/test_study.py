@@ -64,6 +64,7 @@ def test_study_leaves_tables_and_pictures(finished):
     assert found['seeds'][1] == {'init': 6, 'order': 6, 'noise': 6, 'data': 0}
     assert found['diverged'] == [None] * 3
     assert found['metrics']['divergence_rate'] == 0.0
+    assert '| gap |' in (folder / 'study.md').read_text()
 
 
 def test_stopped_study_resumes_to_the_same_bits(tmp_path, finished, monkeypatch):
@@ -120,6 +121,13 @@ def test_stopped_seed_is_frozen_while_others_go_on(tmp_path):
     for epoch, curve in zip(best, curves, strict=True):
         assert np.argmin(curve[: epoch + 1]) == epoch - 1
         assert (curve[epoch + 1 :] == curve[epoch]).all()
+
+
+def test_training_loss_that_is_logged_in_part_only_is_not_a_loss(tmp_path):
+    found = study(tmp_path, model='mlp_flow', num_seeds=1, epochs=1)
+    assert np.isnan(found['train']).all()
+    assert np.isfinite(found['val']).all()
+    assert 'gap' not in found['metrics']
 
 
 def test_one_factor_can_be_varied_alone():

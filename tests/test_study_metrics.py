@@ -11,6 +11,7 @@ import pytest
 
 from train import study_metrics as metrics
 from train import study_statistics as statistics
+from train import study_summary
 
 NAN, INF = np.nan, np.inf
 
@@ -148,6 +149,27 @@ def test_slope_of_a_line_is_its_slope_whatever_the_window():
         np.testing.assert_allclose(metrics.slope(losses, window), [-0.25, 0.5])
     with pytest.raises(ValueError, match='between 2 and 30, the epochs, found 31'):
         metrics.slope(losses, 31)
+
+
+def test_gap_is_how_far_validation_lies_above_training_at_the_end():
+    train = np.array([[1.0, 0.5], [1.0, 2.0], [1.0, NAN]])
+    found = metrics.gap([[1.0, 3.0], [1.0, 1.5], [1.0, NAN]], train)
+    np.testing.assert_array_equal(found, [2.5, -0.5, INF])
+
+
+def test_summary_leaves_out_what_is_not_known():
+    one_epoch, unknown = np.array([[2.0], [1.0]]), np.array([[NAN], [NAN]])
+    assert {'gap', 'slope'}.isdisjoint(study_summary.metrics(one_epoch, unknown))
+    full = study_summary.metrics(np.array([[2.0, 1.0]]), np.array([[2.0, 0.5]]))
+    assert full['gap']['median'] == 0.5
+    assert full['slope']['median'] == -1
+
+
+def test_summary_of_seeds_that_all_broke_is_infinitely_bad():
+    found = study_summary.metrics(np.full((2, 3), NAN), np.full((2, 3), NAN))
+    assert found['best']['median'] == found['last']['interval'][0] == INF
+    assert found['divergence_rate'] == 1.0
+    assert found['published'] == {'runs': 0}
 
 
 def test_spikes_count_epochs_above_the_best_so_far():

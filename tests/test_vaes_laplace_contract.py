@@ -158,7 +158,7 @@ def test_kl_warm_up_weights_the_loss_only():
     [
         (VAE, {'output_dist': 'poisson'}, 'output_dist must be gaussian or bernoulli'),
         (VAE, {'kl': 'exact'}, 'kl must be'),
-        (VLAE, {'update_rule': 'adam'}, 'update_rule must be damped or newton'),
+        (VLAE, {'update_rule': 'adam'}, 'update_rule must be one of damped, decayed, newton'),
         (VAE, {'initialisation': 'xavier'}, 'initialisation must be one of'),
         (VAE, {'num_features': 4}, 'set num_features to 10'),
     ],

@@ -138,6 +138,20 @@ def test_published_schedule_leaves_its_fraction_of_the_start_on_a_linear_decoder
     np.testing.assert_allclose(left, np.repeat(expected[:, None], B, axis=1), rtol=1e-7)
 
 
+@pytest.mark.parametrize(
+    ('rule', 'lengths'), [('damped', [0.9, 0.45, 0.3]), ('decayed', [1.0, 0.9, 0.81])]
+)
+def test_updates_take_the_lengths_of_their_rule(rule, lengths):
+    model, variables = build(VLAE, F64, n_update=3, update_lr=0.9, update_rule=rule)
+    x, trace = examples(dtype=F64), posterior(model, variables, examples(dtype=F64)).trace
+    likelihood = model.apply(variables, method='likelihood')
+    system = laplace.newton_system(*decoder_of(model, variables), likelihood)
+    for before, after, length in zip(trace[:-1], trace[1:], lengths, strict=True):
+        gradient, precision = system(x, before)
+        direction = jnp.linalg.solve(precision, gradient[..., None])[..., 0]
+        np.testing.assert_allclose(after - before, length * direction, rtol=1e-6, atol=1e-9)
+
+
 def test_newton_rule_reaches_the_mode_of_a_linear_decoder_at_once():
     model, variables, x, *_ = linear_model('relu', n_update=3, update_rule='newton')
     trace = posterior(model, variables, x).trace

@@ -9,7 +9,7 @@ import scipy.stats
 from vaes_laplace_models import B, D, K, LinearDecoder, build, estimate, example_keys, examples
 
 from flows import keys as key_functions
-from vaes import VAE, groups, importance
+from vaes import VAE, ConvergenceVAE, groups, importance, latent_variable_model
 
 
 @pytest.mark.usefixtures('x64')
@@ -112,3 +112,38 @@ def test_groups_join_to_the_whole(size, group):
     found = groups.map_groups(lambda rows: {'a': values[rows], 'b': rows}, size, group)
     np.testing.assert_array_equal(found['a'], values)
     np.testing.assert_array_equal(found['b'], np.arange(size))
+
+
+def wide(width):
+    """A model of points in the plane with wide layers, and its variables."""
+    model = ConvergenceVAE(num_features=2, hidden=(width,), latent_dim=3, output='gaussian')
+    arguments = {'params': jax.random.key(0)}, jnp.ones((2, 2)), example_keys(2), jnp.int32(0)
+    return model, model.init(*arguments, method='objective')
+
+
+def test_groups_of_examples_follow_the_widest_layer(monkeypatch):
+    model, variables = wide(64)
+    x = jax.random.normal(jax.random.key(1), (7, 2))
+    together = estimate(model, variables, x, example_keys(7), 20).log_likelihood
+    seen = []
+
+    def spied(function, size, group):
+        seen.append((size, group))
+        return groups.map_groups(function, size, group)
+
+    monkeypatch.setattr(latent_variable_model, 'OUTPUTS_AT_A_TIME', 3 * 20 * 64 + 1)
+    monkeypatch.setattr(latent_variable_model, 'map_groups', spied)
+    apart = estimate(model, variables, x, example_keys(7), 20).log_likelihood
+    assert seen == [(7, 3)]
+    np.testing.assert_allclose(apart, together, rtol=1e-5)
+
+
+def test_memory_does_not_grow_with_the_examples():
+    model, variables = wide(128)
+
+    def temporaries(n):
+        x, keys = jnp.ones((n, 2)), example_keys(n)
+        evaluate = jax.jit(lambda x, keys: estimate(model, variables, x, keys, 100))
+        return evaluate.lower(x, keys).compile().memory_analysis().temp_size_in_bytes
+
+    assert temporaries(40_000) < 2**29  # 100 draws of 40,000 examples, 128 wide: 2 GB

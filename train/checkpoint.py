@@ -60,9 +60,9 @@ class Checkpoints:
             preservation_policy=checkpoint_managers.AnyPreservationPolicy([latest, best]),
             best_fn=_loss_or_inf,
             best_mode='min',
-            # A reader must not take the save that a running process has under way for a leftover.
+            # A reader must not take the save that a running process has under way for a leftover. It never saves
+            # either; Orbax's `read_only` would add no more than two warnings each time.
             cleanup_tmp_directories=not reads,
-            read_only=reads,
         )
         return ocp.CheckpointManager(self._folder, options=options)
 

@@ -8,7 +8,7 @@ from train import devices as on
 from train import pictures, processes, result, showing
 from train import workdir as workdirs
 from train.loading import restore_best
-from train.writers import NullWriter, save_png
+from train.writers import Writer, save_png
 
 
 def finished(workdir, config):
@@ -19,14 +19,14 @@ def finished(workdir, config):
     found = workdirs.read_json(path)
     trained = found['stopped_early'] or found['epochs'] >= config.epochs
     evaluated = found['exact'] or found['num_samples'] == config.num_samples
-    return found if trained and evaluated else None
+    return found if trained and evaluated and found['split'] == config.final_split else None
 
 
 def conclude(experiment, data, session, saved, workdir):
-    """Restore the best checkpoint, evaluate the test split once, write and print the result."""
+    """Restore the best checkpoint, evaluate the final split (the test split, once), write and print the result."""
     state, record, step = restore_best(experiment, saved)
     replicated = on.replicate(state, experiment.devices)
-    found = evaluate(experiment, data, replicated, 'test', workdir, step)
+    found = evaluate(experiment, data, replicated, experiment.config.final_split, workdir, step)
     per_epoch = data.split_size('train') // experiment.config.batch_size
     found |= {
         'epochs': session.step // per_epoch,
@@ -40,7 +40,7 @@ def conclude(experiment, data, session, saved, workdir):
         **result.provenance(),
     }
     if processes.is_first():
-        _pictures(experiment, data, state, workdir)
+        _pictures(experiment, data, state, workdir, session.step)
         workdirs.write_json(workdir / 'result.json', found)
         logging.info('The result is in %s', workdir / 'result.json')
     return found
@@ -86,11 +86,13 @@ def count_test_look(workdir, step):
     return len(lines)
 
 
-def _pictures(experiment, data, state, workdir):
+def _pictures(experiment, data, state, workdir, step):
+    """The learning curve, and the final pictures, which TensorBoard shows behind the last step of training."""
     path = workdir / 'metrics.jsonl'
     records = [json.loads(line) for line in path.read_text().splitlines()]
     if records:
         save_png(workdir / 'learning_curve.png', pictures.learning_curve(records))
     if experiment.config.generation:
         validation = data.source('validation')
-        showing.show(experiment, state, validation, workdir, NullWriter(), 0, 'final_samples')
+        with Writer(workdir, step, tensorboard=experiment.config.tensorboard) as writer:
+            showing.show(experiment, state, validation, workdir, writer, step, 'final_')

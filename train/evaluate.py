@@ -1,4 +1,8 @@
-"""Evaluate a trained run: `python -m train.evaluate --workdir=FOLDER [--split=validation|test] [--num_samples=N]`."""
+"""Evaluate a trained run: `python -m train.evaluate --workdir=FOLDER [--split=validation|test] [--num_samples=N]`.
+
+`--gaps` says instead how far the bound of a latent-variable model is below the likelihood, and how much of that is due
+to the family of its posteriors, how much to the encoder.
+"""
 
 from train import commands  # first: it prepares the environment
 
@@ -8,6 +12,10 @@ _WORKDIR = flags.DEFINE_string('workdir', None, 'Folder of the run.', required=T
 _SPLIT = flags.DEFINE_enum('split', 'validation', ['validation', 'test'], 'What to evaluate on.')
 _NUM_SAMPLES = flags.DEFINE_integer(
     'num_samples', None, 'Importance samples of a bound.', lower_bound=1
+)
+_GAPS = flags.DEFINE_bool('gaps', False, 'Inference, approximation and amortisation gap.')
+_GAP_EXAMPLES = flags.DEFINE_integer(
+    'gap_examples', 100, 'Examples of the split to take for them.', lower_bound=1
 )
 _DATA_DIR = flags.DEFINE_string(
     'data_dir', None, 'Prepared TFDS directory, if not where it was in training.'
@@ -19,7 +27,7 @@ def main(argv):
     del argv
     import json
 
-    from train import conclusion, loading, result, workdir
+    from train import conclusion, gaps, loading, result, workdir
     from train import data as datasets
     from train import devices as on
     from train import experiment as experiments
@@ -31,14 +39,27 @@ def main(argv):
         config.num_samples = _NUM_SAMPLES.value
     if _DATA_DIR.value:
         config.data_dir = _DATA_DIR.value
+    if _GAPS.value:
+        # Each example is optimised for, so that filling up the last call would cost.
+        config.eval_batch_size = min(config.eval_batch_size, _GAP_EXAMPLES.value)
     experiment = experiments.for_use(config)
+    if _GAPS.value:
+        gaps.check(config, experiment.model)
     with reading(folder) as saved:
         state, _, step = loading.restore_best(experiment, saved)
     data = datasets.load(config)
     state = on.replicate(state, experiment.devices)
-    found = conclusion.evaluate(experiment, data, state, _SPLIT.value, folder, step)
+    split = _SPLIT.value
+    if _GAPS.value:
+        if split == 'test':
+            conclusion.count_test_look(folder, step)
+        found = gaps.measure(experiment, data, state, split, _GAP_EXAMPLES.value)
+        line = gaps.line(found)
+    else:
+        found = conclusion.evaluate(experiment, data, state, split, folder, step)
+        line = result.line(split, found)
     print(json.dumps(found, indent=2, sort_keys=True))
-    print(result.line(_SPLIT.value, found))
+    print(line)
 
 
 if __name__ == '__main__':

@@ -8,6 +8,7 @@ from train import devices as on
 from train.data import batches
 from train.randomness import MODEL, example_keys
 from train.step import preprocess
+from vaes.gaps import inference_gaps
 
 # The place of a split in the keys of its evaluation noise.
 SPLITS = {'train': 0, 'validation': 1, 'test': 2}
@@ -56,6 +57,14 @@ class Evaluator:
             return {'log_likelihood': jax.lax.map(one, np.arange(num_samples)).mean(axis=0)}
 
         return self._evaluate(('elbo', num_samples), function, state, source, split)
+
+    def gaps(self, state, source, split, num_samples):
+        """The bound, that of the best posterior, and log p(x), (N,) each in nats; see `vaes.gaps.inference_gaps`."""
+
+        def function(variables, x, keys):
+            return inference_gaps(self._model, variables, x, keys, num_samples)
+
+        return self._evaluate(('gaps', num_samples), function, state, source, split)
 
     def diagnostics(self, state, source):
         """What a model tells of its own conditioning on up to 1,000 rows: name -> value, {} for most models."""

@@ -33,7 +33,7 @@ def main(argv):
     folder = workdir.resolve(path)
     logging.info('Workdir: %s', folder)
     found = loop.run(config, folder)
-    print(result.line('test', found))
+    print(result.line(found['split'], found))
 
 
 if __name__ == '__main__':

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from train.losses import training_loss
 from train.writers import figure_png
 
 
@@ -26,53 +27,75 @@ def image_grid(images, columns):
     return figure_png(figure)
 
 
-def scatter(samples, data):
-    """Samples and data in the plane, (n, 2) each, side by side."""
-    figure = _figure(figsize=(8, 4))
-    low, high = np.percentile(data, [0.5, 99.5], axis=0)
-    margin = 0.2 * (high - low)
-    for position, (title, points) in enumerate([('data', data), ('samples', samples)]):
-        axes = figure.add_subplot(1, 2, position + 1)
+def scatters(panels, data):
+    """Points in the plane: a panel for each name -> (n, 2), all on the axes that suit `data`."""
+    low, high = _limits(data)
+
+    def plot(axes, points):
         axes.plot(points[:, 0], points[:, 1], '.', markersize=2, alpha=0.5)
-        axes.set_xlim(low[0] - margin[0], high[0] + margin[0])
-        axes.set_ylim(low[1] - margin[1], high[1] + margin[1])
-        axes.set_title(title)
+        axes.set_xlim(low[0], high[0])
+        axes.set_ylim(low[1], high[1])
+
+    return _panels(panels, plot)
+
+
+def _limits(data):
+    """Lower and upper ends of both axes, (2,) each, for points (n, 2)."""
+    low, high = np.percentile(data, [0.5, 99.5], axis=0)
+    return low - 0.2 * (high - low), high + 0.2 * (high - low)
+
+
+def _panels(panels, plot):
+    """A picture of `plot(axes, value)` for each name -> value, in rows of up to five; None leaves its panel empty."""
+    columns = min(5, len(panels))
+    rows = -(-len(panels) // columns)
+    figure = _figure(figsize=(3 * columns + 1, 3 * rows + 1))
+    for position, (name, value) in enumerate(panels.items()):
+        axes = figure.add_subplot(rows, columns, position + 1)
+        axes.set_title(name)
+        axes.set_box_aspect(1)
+        if value is not None:
+            plot(axes, value)
     return figure_png(figure)
 
 
 def plane_grid(data, points=120):
-    """Points (points^2, 2) float32 that cover the data (n, 2), and the extent for `density`."""
-    low, high = np.percentile(data, [0.5, 99.5], axis=0)
-    low, high = low - 0.2 * (high - low), high + 0.2 * (high - low)
+    """Points (points^2, 2) float32 that cover the data (n, 2), and the extent for `densities`."""
+    low, high = _limits(data)
     x, y = np.meshgrid(np.linspace(low[0], high[0], points), np.linspace(low[1], high[1], points))
     extent = (low[0], high[0], low[1], high[1])
     return np.stack([x.ravel(), y.ravel()], axis=1).astype(np.float32), extent
 
 
-def density(log_density, extent):
-    """A density on a square grid from `plane_grid`, given its logarithm (points^2,)."""
-    points = round(len(log_density) ** 0.5)
-    figure = _figure(figsize=(5, 5))
-    axes = figure.add_subplot()
-    values = np.exp(np.asarray(log_density, np.float64)).reshape(points, points)
-    axes.imshow(values, origin='lower', extent=extent, aspect='auto')
-    return figure_png(figure)
+def densities(panels, extent):
+    """A panel for each name -> logarithm of a density on a square grid from `plane_grid`, (points^2,)."""
+
+    def plot(axes, log_density):
+        points = round(len(log_density) ** 0.5)
+        values = np.exp(np.asarray(log_density, np.float64)).reshape(points, points)
+        axes.imshow(values, origin='lower', extent=extent, aspect='auto')
+
+    return _panels(panels, plot)
 
 
 def learning_curve(records):
-    """The logged terms of training and validation against the epoch, from the lines of metrics.jsonl."""
+    """Training and validation loss against the epoch, from the lines of metrics.jsonl.
+
+    The training loss of a model that logs only a part of it is left out.
+    """
     figure = _figure(figsize=(7, 4))
     axes = figure.add_subplot()
-    logged = {name for record in records for name in record}
-    names = sorted(
-        name for name in logged if ('nll' in name or 'elbo' in name) and not name.endswith('_2se')
-    )
-    for name in names:
-        points = [(record['epoch'], record[name]) for record in records if name in record]
-        axes.plot(*zip(*points, strict=True), marker='.', label=name)
+    curves = {'training loss': {record['epoch']: training_loss(record) for record in records}}
+    for name in ('validation_nll', 'validation_negative_elbo'):
+        curves[name] = {record['epoch']: record.get(name) for record in records}
+    values = []
+    for name, curve in curves.items():
+        known = {epoch: value for epoch, value in curve.items() if value is not None}
+        if known:
+            axes.plot(list(known), list(known.values()), marker='.', label=name)
+            values.extend(known.values())
     axes.set_xlabel('epoch')
     axes.set_ylabel('nats')
-    values = [record[name] for record in records for name in names if record.get(name) is not None]
     if len(values) > 4:
         low, high = np.nanpercentile(values, [0, 90])
         axes.set_ylim(low - 0.05 * (high - low + 1e-9), high + 0.05 * (high - low + 1e-9))

@@ -16,6 +16,7 @@ AT_LEAST_ONE = (
     'num_samples',
     'init_examples',
 )
+CHOICES = {'on_nan': ('raise', 'rollback'), 'final_split': ('test', 'validation')}
 
 
 def check(config):
@@ -27,5 +28,6 @@ def check(config):
         raise UserError(f'config.seed must lie in 0 .. 2**32 - 1; found {config.seed}.')
     if not (math.isfinite(config.lr) and config.lr >= 0):
         raise UserError(f'config.lr must be a number of at least 0; found {config.lr}.')
-    if config.on_nan not in ('raise', 'rollback'):
-        raise UserError(f'config.on_nan must be raise or rollback; found {config.on_nan}.')
+    for field, known in CHOICES.items():
+        if config[field] not in known:
+            raise UserError(f'config.{field} must be {" or ".join(known)}; found {config[field]}.')

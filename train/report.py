@@ -8,7 +8,7 @@ _OUTPUT = flags.DEFINE_string('output', 'report', 'Where to write, without endin
 
 
 def main(argv):
-    """Write the report and print its tables. Folders of runs or studies, or files of published loss series."""
+    """Write the report and print its tables. Folders of runs or studies, `study.json`s, published loss series."""
     from train import reporting, workdir
     from train.errors import UserError
 

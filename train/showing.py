@@ -3,11 +3,10 @@
 import functools
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from train import devices as on
-from train import pictures, processes
+from train import pictures, posterior_pictures, processes
 from train.randomness import purpose_key
 from train.writers import save_png
 
@@ -25,36 +24,45 @@ def epoch_line(values):
 
 
 def draw(model, variables, preprocessing, key, number):
-    """`number` samples in data space, (n, D), as numpy; latent-variable models show the mean of p(x|z)."""
-    method = 'sample_mean' if hasattr(model, 'sample_mean') else 'sample'
+    """`number` samples in data space, (n, D), as numpy; images of latent-variable models are the mean of p(x|z)."""
+    return np.asarray(preprocessing.to_display(_draw(model, number, variables, preprocessing, key)))
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _draw(model, number, variables, preprocessing, key):
+    means = preprocessing.units.is_image and hasattr(model, 'sample_mean')
     with jax.default_matmul_precision('highest'):
-        x = model.apply(variables, key, number, method=method)
-        t, _ = preprocessing.inverse_and_log_det(x)
-    return np.asarray(preprocessing.to_display(t))
+        x = model.apply(variables, key, number, method='sample_mean' if means else 'sample')
+        return preprocessing.inverse_and_log_det(x)[0]
+
+
+def can_sample(model):
+    """Whether a model's map is onto, so that there is an x for every z."""
+    return getattr(model, 'is_onto', True)
 
 
 def samples_png(description, model, variables, preprocessing, key, data=None):
     """A picture of samples as PNG bytes, or None for data that has none (neither images nor points in the plane)."""
-    if getattr(model, 'is_onto', True) is False:
+    if not can_sample(model):
         return None
     if len(description.shape) == 3:
         images = draw(model, variables, preprocessing, key, IMAGES)
         return pictures.image_grid(images.reshape(-1, *description.shape), 10)
     if description.shape == (2,) and data is not None:
         points = draw(model, variables, preprocessing, key, POINTS)
-        return pictures.scatter(points, data)
+        return pictures.scatters({'data': data, 'samples': points}, data)
     return None
 
 
 def density_png(model, variables, preprocessing, data):
     """A picture of the model's density in the plane of the data (n, 2)."""
     points, extent = pictures.plane_grid(data)
-    values = _log_density(model, variables, preprocessing, jnp.asarray(points))
-    return pictures.density(np.asarray(values), extent)
+    values = log_density(model, variables, preprocessing, points)
+    return pictures.densities({'density': values}, extent)
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _log_density(model, variables, preprocessing, points):
+def log_density(model, variables, preprocessing, points):
     """log p of points (n, 2) in data space, (n,); a bound takes 100 importance samples."""
     with jax.default_matmul_precision('highest'):
         x, log_det = preprocessing.forward_and_log_det(points)
@@ -62,22 +70,27 @@ def _log_density(model, variables, preprocessing, points):
         return model.apply(variables, x, keys, 100, method='log_likelihood') + log_det
 
 
-def show(experiment, state, validation, workdir, writer, step, name):
-    """Save and log the pictures of a state (host arrays): `<name>.png`, and for data in the plane its density."""
+def show(experiment, state, validation, workdir, writer, step, prefix=''):
+    """Save and log the pictures of a state (host arrays), `<prefix><name>.png` each.
+
+    `samples`, of data in the plane `samples_density`, of a model with a posterior those of `posterior_pictures`.
+    """
+    description = experiment.description
     parts = (experiment.model, state.variables, state.preprocessing)
     data = validation.gather(np.arange(min(POINTS, len(validation))))
     key = purpose_key(experiment.config.seed, 'sample')
-    drawn = {name: samples_png(experiment.description, *parts, key, data)}
-    if experiment.description.shape == (2,):
-        drawn[f'{name}_density'] = density_png(*parts, data)
-    for tag, png in drawn.items():
+    drawn = {'samples': samples_png(description, *parts, key, data)}
+    if description.shape == (2,):
+        drawn['samples_density'] = density_png(*parts, data)
+    drawn |= posterior_pictures.draw(description, *parts, experiment.seeds.data, validation)
+    for name, png in drawn.items():
         if png is not None:
-            save_png(workdir / f'{tag}.png', png)
-            writer.image(step, tag, png)
+            save_png(workdir / f'{prefix}{name}.png', png)
+            writer.image(step, f'{prefix}{name}', png)
 
 
 def samples(experiment, session, validation, workdir, writer):
     """The pictures of a session under way, on the first process."""
     if processes.is_first():
         state = on.unreplicate(session.state)
-        show(experiment, state, validation, workdir, writer, session.step, 'samples')
+        show(experiment, state, validation, workdir, writer, session.step)

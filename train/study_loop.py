@@ -19,12 +19,10 @@ from train.disk import disk_errors
 from train.errors import StoppedError, UserError
 from train.interruption import Interruption
 from train.lease import Lease
+from train.losses import training_loss
 from train.progress import Progress
 from train.stopping import Stopping
-from train.study_session import StudySession, add, means, take_improved
-
-# A term that says how well a model trains, by what it logs: the first that is there, with its sign as a loss.
-LOSSES = (('nll', 1), ('elbo', -1), ('nll_without_log_det_W', 1))
+from train.study_session import StudySession, add, extend, means, take_improved
 
 
 def run(config, workdir):
@@ -144,7 +142,8 @@ class Study:
         broken = broke | np.array([epoch is not None for epoch in session.diverged])
         validation = np.where(broken, np.nan, -found['value'].astype(np.float64).mean(axis=1))
         before = [curve[-1] if curve else np.nan for curve in session.curves['train']]
-        train = np.where(running, training_loss(means(session.sums)), before)
+        trained = training_loss(means(session.sums))
+        train = np.where(running, np.nan if trained is None else trained, before)
         train = np.where(broken, np.nan, train)
         stoppings = tuple(
             stopping.update(epoch, loss) if on else stopping
@@ -159,7 +158,7 @@ class Study:
                 epoch if bad else before
                 for before, bad in zip(session.diverged, broke, strict=True)
             ),
-            curves=_extend(session.curves, train=train, validation=validation),
+            curves=extend(session.curves, train=train, validation=validation),
             sums={},
         )
         frozen = host.replace(frozen=~session.running)
@@ -194,26 +193,6 @@ class Study:
         self._saved.save(session.step, trees, record, float('inf'))
 
 
-def training_loss(terms):
-    """(seeds,) the training loss in nats among an epoch's mean terms."""
-    for name, sign in LOSSES:
-        if name in terms:
-            return sign * terms[name]
-    raise ValueError(
-        f'a model must log one of {[name for name, _ in LOSSES]}, found {list(terms)}.'
-    )
-
-
 def _of_seeds(metrics):
     """Metrics of all devices as (seeds,) arrays on the host."""
     return jax.tree.map(lambda leaf: np.asarray(leaf).reshape(-1), jax.device_get(metrics))
-
-
-def _extend(curves, **values):
-    """The curves with one more epoch."""
-    return {
-        name: [
-            [*curve, float(value)] for curve, value in zip(curves[name], values[name], strict=True)
-        ]
-        for name in curves
-    }

@@ -84,6 +84,15 @@ def last(losses):
     return censored(losses)[:, -1]
 
 
+def gap(losses, train):
+    """Validation minus training loss after the last epoch, (seeds,): how far a run overfits.
+
+    train: (seeds, epochs). inf for a broken run.
+    """
+    difference = last(losses) - _curves(train)[:, -1]
+    return np.where(np.isfinite(difference), difference, np.inf)
+
+
 def epochs_to_within(losses, epsilon, target=None):
     """The first epoch whose loss is at most `target + epsilon`, (seeds,).
 

@@ -34,7 +34,8 @@ def all_seeds(config):
 
 def check_fields(config):
     """Refuse fields that have a meaning for single runs only."""
-    for field, kept in (('init_from', ''), ('eval_every', 1), ('on_nan', 'raise')):
+    only = {'init_from': '', 'eval_every': 1, 'on_nan': 'raise', 'final_split': 'test'}
+    for field, kept in only.items():
         if getattr(config, field) != kept:
             raise UserError(
                 f'config.{field} has no meaning in a study and must be {kept!r} there; '
@@ -122,8 +123,7 @@ def chunks(config, source, seeds, start_step, num_devices):
         ],
         axis=1,
     )
-    edges = [e for e in batches.chunk_edges(per_epoch, config.steps_per_call) if e > position]
-    for first, last in zip([position, *edges[:-1]], edges, strict=True):
+    for first, last in batches.chunk_spans(per_epoch, config.steps_per_call, position):
         indices = orders[first:last].reshape(last - first, num_devices, -1, config.batch_size)
         yield source.gather(indices.reshape(-1)).reshape(*indices.shape, -1), indices
 

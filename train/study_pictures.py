@@ -1,4 +1,8 @@
-"""Pictures of studies as PNG bytes: curves with bands over seeds, metrics as grouped bars."""
+"""Pictures of studies as PNG bytes: curves with bands over seeds, metrics as grouped bars.
+
+Studies come as label -> what `study.json` holds, nan for broken epochs. A published study names the model of ours that
+it compares with in `beside`.
+"""
 
 import matplotlib.figure
 import numpy as np
@@ -9,42 +13,80 @@ from train.writers import figure_png
 BARS = study_metrics.PUBLISHED
 
 
+def title(study):
+    """What a legend calls a study that stands alone."""
+    return f'{study["model"]} {study["dataset"]}'
+
+
 def curves(studies):
-    """Validation loss against the epoch: median over seeds, with the band of all and of the middle half."""
-    figure = matplotlib.figure.Figure(figsize=(7, 4.5))
+    """Validation loss against the epoch: median over seeds, its band of the middle half and of all, and the mean.
+
+    Over the seeds that have a loss. A published study is dashed, in the colour of ours of the same model.
+    """
+    figure = matplotlib.figure.Figure(figsize=(8, 5))
     axes = figure.add_subplot()
-    for number, study in enumerate(studies):
-        losses = np.ma.masked_invalid(np.array(study['val'], np.float64))
-        epochs = np.arange(1, losses.shape[1] + 1)
-        filled = losses.filled(np.nan)
-        alive = np.isfinite(filled).any(axis=0)
-        low, first, median, third, high = np.nanpercentile(
-            filled[:, alive], [0, 25, 50, 75, 100], axis=0
-        )
-        colour = f'C{number}'
-        axes.plot(epochs[alive], median, color=colour, label=f'{study["model"]} {study["dataset"]}')
-        axes.fill_between(epochs[alive], first, third, color=colour, alpha=0.3, linewidth=0)
-        axes.fill_between(epochs[alive], low, high, color=colour, alpha=0.15, linewidth=0)
+    limits, colours = [], _colours(studies)
+    for label, study in studies.items():
+        band = _band(study)
+        style = {'color': colours[label], 'linestyle': '--' if 'beside' in study else '-'}
+        axes.plot(band['epochs'], band['median'], label=label, **style)
+        axes.plot(band['epochs'], band['mean'], **{**style, 'linestyle': ':'})
+        for low, high, alpha in (('first', 'third', 0.3), ('low', 'high', 0.15)):
+            shade = {'color': colours[label], 'alpha': alpha, 'linewidth': 0}
+            axes.fill_between(band['epochs'], band[low], band[high], **shade)
+        # A single seed that explodes must not flatten everything else.
+        limits.extend([*band['low'], *band['third']])
         if study.get('entropy') is not None:
-            axes.axhline(study['entropy'], color=colour, linestyle=':', linewidth=1)
+            axes.axhline(study['entropy'], color=colours[label], linestyle='-.', linewidth=1)
+            limits.append(study['entropy'])
+    if limits:
+        margin = 0.05 * (max(limits) - min(limits)) or 1.0
+        axes.set_ylim(min(limits) - margin, max(limits) + margin)
+    axes.set_xscale('log')
+    axes.set_xlim(1, max(2, *(len(study['val'][0]) for study in studies.values())))
     axes.set_xlabel('epoch')
     axes.set_ylabel('validation loss, nats')
+    axes.set_title('median and mean (dotted) of seeds; middle half and range', fontsize='small')
     axes.legend()
     return figure_png(figure)
 
 
+def _band(study):
+    """Epochs with any number, and over their seeds the quartiles, range and mean of the loss."""
+    losses = np.array(study['val'], np.float64)
+    losses = np.where(np.isfinite(losses), losses, np.nan)
+    alive = np.isfinite(losses).any(axis=0)
+    shares = {'low': 0, 'first': 25, 'median': 50, 'third': 75, 'high': 100}
+    losses = losses[:, alive]
+    return {
+        'epochs': np.flatnonzero(alive) + 1,
+        'mean': np.nanmean(losses, axis=0),
+        **{name: np.nanpercentile(losses, share, axis=0) for name, share in shares.items()},
+    }
+
+
+def _colours(studies):
+    """Label -> colour: each of ours its own, a published one that of the first of ours of its model."""
+    ours = [label for label, study in studies.items() if 'beside' not in study]
+    found = {label: f'C{number}' for number, label in enumerate(ours)}
+    by_model = {studies[label]['model']: found[label] for label in reversed(ours)}
+    for label, study in studies.items():
+        if 'beside' in study:
+            new = f'C{len(ours) + len(by_model)}'
+            found[label] = by_model.setdefault(study['beside'], new)
+    return found
+
+
 def bars(studies):
-    """The published metrics of each study side by side, mean over seeds with standard deviations."""
-    figure = matplotlib.figure.Figure(figsize=(9, 5))
-    axes = figure.add_subplot()
-    width = 0.8 / len(studies)
-    for number, study in enumerate(studies):
-        published = study['metrics']['published']
-        means, errors = zip(*[published.get(name, (np.nan, 0)) for name in BARS], strict=True)
-        positions = np.arange(len(BARS)) + number * width
-        label = f'{study["model"]} {study["dataset"]}'
-        axes.bar(positions, means, width, yerr=errors, capsize=3, label=label)
-    axes.set_xticks(np.arange(len(BARS)) + 0.4 - width / 2, BARS)
-    axes.set_ylabel('mean over seeds')
-    axes.legend()
+    """The published metrics, a group of bars each on its own scale: means over seeds with standard deviations."""
+    figure = matplotlib.figure.Figure(figsize=(3 * len(BARS), 4), layout='constrained')
+    for place, (name, axes) in enumerate(zip(BARS, figure.subplots(1, len(BARS)), strict=True)):
+        for number, (label, study) in enumerate(studies.items()):
+            mean, error = study['metrics']['published'].get(name, (np.nan, 0))
+            axes.bar(number, mean, yerr=error, capsize=3, label=label)
+        axes.set_title(name)
+        axes.set_xticks([])
+        if place == 0:
+            axes.set_ylabel('mean over seeds')
+    figure.legend(*axes.get_legend_handles_labels(), loc='outside lower center', ncols=3)
     return figure_png(figure)

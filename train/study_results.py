@@ -8,7 +8,7 @@ import jax
 import numpy as np
 from absl import logging
 
-from train import conclusion, result, study_metrics, study_parts, study_pictures, study_statistics
+from train import conclusion, result, study_parts, study_pictures, study_showing, study_summary
 from train import workdir as workdirs
 from train.writers import save_png
 
@@ -29,7 +29,9 @@ def conclude(study, session, workdir):
     config, model = study.config, study.experiment.model
     curves = {name: np.array(rows[:count]) for name, rows in session.curves.items()}
     looks = conclusion.count_test_look(workdir, session.step)
-    tested = _test(study, session)
+    best = _best_state(session)
+    best_epochs = [stopping.best_epoch for stopping in session.stoppings[:count]]
+    trained = np.array(best_epochs) > 0
     found = {
         'model': config.model,
         'dataset': result.dataset_title(config),
@@ -44,64 +46,44 @@ def conclude(study, session, workdir):
         'train': curves['train'].tolist(),
         'val': curves['validation'].tolist(),
         'diverged': list(session.diverged[:count]),
-        'best_epochs': [stopping.best_epoch for stopping in session.stoppings[:count]],
-        'test_nats': tested.tolist(),
+        'best_epochs': best_epochs,
+        'test_nats': np.where(trained, _test(study, best)[:count], np.nan).tolist(),
         'test_evaluations': looks,
         'entropy': study.data.entropy,
-        'metrics': metrics(curves['validation']),
+        'metrics': study_summary.metrics(curves['validation'], curves['train']),
         'config': json.loads(config.to_json()),
         **result.provenance(),
     }
-    workdirs.write_json(workdir / 'study.json', found)
     _write_tables(found, workdir)
-    save_png(workdir / 'curves.png', study_pictures.curves([found]))
-    save_png(workdir / 'metrics.png', study_pictures.bars([found]))
+    _pictures(study, found, best, trained, workdir)
+    workdirs.write_json(workdir / 'study.json', found)
     logging.info('The study is in %s', workdir / 'study.json')
     return found
 
 
-def _test(study, session):
-    """(seeds,) mean test log-likelihood in nats, data space, of each seed's best epoch; nan where it never had one."""
+def _best_state(session):
+    """The state of all seeds on the host with the parameters of each one's best epoch."""
+    model_state = dict(session.best)
+    params = model_state.pop('params')
     host = study_parts.gather(session.state)
-    best = dict(session.best)
-    params = best.pop('params')
-    state = host.replace(params=params, model_state=best, average=None)
-    state = study_parts.spread(state, study.experiment.devices)
+    return host.replace(params=params, model_state=model_state, average=None)
+
+
+def _test(study, best):
+    """(seeds,) mean test log-likelihood in nats, data space, under a host state of all seeds."""
+    state = study_parts.spread(best, study.experiment.devices)
     samples = 1 if study.experiment.model.exact else study.config.num_samples
     values = study.evaluate(state, study.data.source('test'), 'test', 'log_likelihood', samples)
     total = values['value'].astype(np.float64) + values['log_det'].astype(np.float64)
-    never_better = np.array([stopping.best_epoch == 0 for stopping in session.stoppings])
-    return np.where(never_better, np.nan, total.mean(axis=1))[: study.config.num_seeds]
+    return total.mean(axis=1)
 
 
-def metrics(validation):
-    """name -> {'median', 'iqr', 'interval'} over seeds of what describes convergence; (seeds, epochs) losses in nats.
-
-    `interval` is the bootstrap's 95 % of the median. A diverged seed counts as infinitely bad, except in
-    `best`.
-    """
-    window = max(2, min(20, validation.shape[1] // 5))
-    per_seed = {
-        'best': study_metrics.best(validation),
-        'best_epoch': study_metrics.best_epoch(validation),
-        'last': study_metrics.last(validation),
-        'area_under_curve': study_metrics.area_under_curve(validation, np.nanmin(validation)),
-        'epochs_to_within_1_percent': study_metrics.epochs_to_within(
-            validation, 0.01 * abs(float(np.nanmin(validation)))
-        ),
-        'slope': study_metrics.slope(validation, window),
-    }
-    found = {
-        name: {
-            'median': float(study_metrics.quantile(values, 0.5)),
-            'iqr': [float(study_metrics.quantile(values, q)) for q in (0.25, 0.75)],
-            'interval': [float(v) for v in study_statistics.bootstrap_interval(values)],
-        }
-        for name, values in per_seed.items()
-    }
-    found['divergence_rate'] = float(study_metrics.divergence_rate(validation))
-    found['published'] = study_metrics.published_metrics(validation)
-    return found
+def _pictures(study, found, best, trained, workdir):
+    named = {study_pictures.title(found): found}
+    save_png(workdir / 'curves.png', study_pictures.curves(named))
+    save_png(workdir / 'metrics.png', study_pictures.bars(named))
+    if study.config.generation:
+        study_showing.show(study, best, trained, workdir)
 
 
 def _write_tables(found, workdir):

@@ -85,3 +85,13 @@ def take_improved(best, candidates, improved):
         return np.where(improved.reshape(-1, *[1] * (new.ndim - 1)), new, old)
 
     return jax.tree.map(choose, best, candidates)
+
+
+def extend(curves, **values):
+    """The curves with one more epoch."""
+    return {
+        name: [
+            [*curve, float(value)] for curve, value in zip(curves[name], values[name], strict=True)
+        ]
+        for name in curves
+    }

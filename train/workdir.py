@@ -30,6 +30,7 @@ FREE_FIELDS = frozenset(
         'on_nan',
         'max_rollbacks',
         'num_samples',
+        'final_split',
         'seed_axis',
     ]
 )

@@ -6,9 +6,13 @@ With f(z) the decoder's output, J = df/dz, r = d log p(x | f)/df and C = -d^2 lo
     gradient  g = J^T r - z            precision  P = I + J^T C J = -d^2 log p(x, z)/dz^2
 
 J, (D, k) for each example, is never kept. For a ReLU network J^T = T W with T (k, h) and the output
-kernel W (h, D): if C is a number, J^T C J = C T (W W^T) T^T, whose middle is computed once a batch;
-else the sum over outputs runs in slices. Another decoder is differentiated forward, k columns at a
-time for a group of examples.
+kernel W (h, D): if C is a number, J^T C J = C T (W W^T) T^T, whose middle is computed once a batch.
+Another decoder is differentiated forward, all k columns at a time. Either way a group of examples
+follows another, few enough for their matrices to stay in a processor's cache.
+
+A step's direction d = P^-1 g needs the entries of P only to factor it. Its derivative,
+P^-1 (dg - dP d), needs P times vectors, which are products with J and J^T: the backward pass through
+a step solves with the factor kept, and costs a few passes of the decoder instead of k.
 """
 
 import jax
@@ -16,11 +20,12 @@ import jax.numpy as jnp
 from jax.ad_checkpoint import checkpoint_name
 
 from vaes import mlp
+from vaes.cholesky import inverse_cholesky
 from vaes.groups import map_groups
 
-TANGENTS = 'tangents'  # what is worth keeping for the backward pass; the rest is computed again
-KEEP_TANGENTS = jax.checkpoint_policies.save_only_these_names(TANGENTS)
-VALUES_AT_A_TIME = 2**22  # of the Jacobian, of all examples together: 16 MiB in float32
+FACTOR = 'factor'  # what is worth keeping for the backward pass of a step; the rest is cheap
+KEEP_FACTOR = jax.checkpoint_policies.save_only_these_names(FACTOR)
+VALUES_AT_A_TIME = 2**20  # of the Jacobian, of all examples together: 4 MiB in float32
 
 
 def newton_system(decoder, variables, likelihood):
@@ -28,27 +33,77 @@ def newton_system(decoder, variables, likelihood):
 
     Raises ValueError (when called) if the decoder does not allow forward-mode differentiation.
     """
-    if isinstance(decoder, mlp.Decoder):
-        return _relu_system(decoder, variables, likelihood)
-    return _forward_mode_system(decoder, variables, likelihood)
-
-
-def _relu_system(decoder, variables, likelihood):
-    kernel = decoder.apply(variables, method='output_kernel')
-    gram = kernel @ kernel.T
+    precision = _precision(decoder, variables, likelihood)
 
     def system(x, z):
-        f, tangents = decoder.apply(variables, z, method='tangents')
-        tangents = checkpoint_name(tangents, TANGENTS)
-        pulled_back = jnp.einsum('bkh,bh->bk', tangents, likelihood.score(x, f) @ kernel.T)
+        gradient, _ = _gradient_and_product(decoder, variables, likelihood, x, z)
+        return gradient, precision(z)
+
+    return system
+
+
+def newton_direction(decoder, variables, likelihood):
+    """Function (x (B, D), z (B, k)) -> P^-1 g (B, k); raises as `newton_system` does."""
+    precision = _precision(decoder, *jax.lax.stop_gradient((variables, likelihood)))
+
+    def direction(x, z):
+        factor = inverse_cholesky(precision(jax.lax.stop_gradient(z)))
+        factor = checkpoint_name(factor, FACTOR)
+
+        def solve(_, b):
+            whitened = jnp.einsum('bij,bj->bi', factor, b)
+            return jnp.einsum('bji,bj->bi', factor, whitened)
+
+        gradient, product = _gradient_and_product(decoder, variables, likelihood, x, z)
+        return jax.lax.custom_linear_solve(product, gradient, solve, symmetric=True)
+
+    return direction
+
+
+def _gradient_and_product(decoder, variables, likelihood, x, z):
+    """g (B, k) and the function v (B, k) -> P v (B, k), by products with J and J^T."""
+    f, push_forward = jax.linearize(lambda inputs: decoder.apply(variables, inputs), z)
+    pull_back = jax.linear_transpose(push_forward, z)
+    curvature = likelihood.curvature(f)
+
+    def product(v):
+        return v + pull_back(curvature * push_forward(v))[0]
+
+    return pull_back(likelihood.score(x, f))[0] - z, product
+
+
+def _precision(decoder, variables, likelihood):
+    """Function z (B, k) -> P (B, k, k)."""
+    if isinstance(decoder, mlp.Decoder):
+        return _relu_precision(decoder, variables, likelihood)
+    return _forward_mode_precision(decoder, variables, likelihood)
+
+
+def _relu_precision(decoder, variables, likelihood):
+    kernel = decoder.apply(variables, method='output_kernel')
+    gram = kernel @ kernel.T
+    one_curvature = jax.eval_shape(likelihood.curvature, kernel).ndim == 0
+
+    # What the value of T does not need is computed again, T itself is kept.
+    @jax.checkpoint
+    def value_and_tangents(z):
+        return decoder.apply(variables, z, method='tangents')
+
+    def precision_of_group(z):
+        f, tangents = value_and_tangents(z)
         curvature = likelihood.curvature(f)
-        if curvature.ndim == 0:
+        if one_curvature:
             product = curvature * gram_product(tangents, gram)
         else:
             product = weighted_product(tangents, kernel, curvature)
-        return pulled_back - z, _identity_like(product) + product
+        return _identity_like(product) + product
 
-    return system
+    def precision(z):
+        width = kernel.shape[0] if one_curvature else max(kernel.shape)
+        group = max(1, VALUES_AT_A_TIME // (z.shape[-1] * width))
+        return map_groups(lambda rows: precision_of_group(z[rows]), len(z), group)
+
+    return precision
 
 
 @jax.custom_vjp
@@ -76,40 +131,28 @@ def _gram_product_backward(saved, cotangent):
 gram_product.defvjp(_gram_product_forward, _gram_product_backward)
 
 
+@jax.checkpoint
 def weighted_product(tangents, kernel, curvature):
-    """T W diag(c) W^T T^T for T (B, k, h), W (h, D), c (B, D): (B, k, k), slice by slice of D."""
-    batch, k, hidden = tangents.shape
-    size = kernel.shape[1]
-    count = -(-batch * k * size // VALUES_AT_A_TIME)
-    width = -(-size // count)
-    surplus = ((0, 0), (0, count * width - size))  # zeros add nothing to the sum
-    kernels = jnp.pad(kernel, surplus).reshape(hidden, count, width).swapaxes(0, 1)
-    curvatures = jnp.pad(curvature, surplus).reshape(batch, count, width).swapaxes(0, 1)
-
-    def add(total, of_slice):
-        kernel, curvature = of_slice
-        rows = tangents @ kernel
-        return total + jnp.einsum('bkd,bld->bkl', rows * curvature[:, None], rows), None
-
-    nothing = jnp.zeros((batch, k, k), tangents.dtype)
-    return jax.lax.scan(jax.checkpoint(add), nothing, (kernels, curvatures))[0]
+    """T W diag(c) W^T T^T for T (B, k, h), W (h, D), c (B, D): (B, k, k)."""
+    rows = tangents @ kernel
+    return jnp.einsum('bkd,bld->bkl', rows * curvature[:, None], rows)
 
 
-def _forward_mode_system(decoder, variables, likelihood):
-    def system_of_group(x, z):
+def _forward_mode_precision(decoder, variables, likelihood):
+    def precision_of_group(z):
         f, columns = _value_and_columns(lambda inputs: decoder.apply(variables, inputs), z)
-        pulled_back = jnp.einsum('kbd,bd->bk', columns, likelihood.score(x, f))
         weighted = columns * jnp.broadcast_to(likelihood.curvature(f), f.shape)[None]
         product = jnp.einsum('kbd,lbd->bkl', weighted, columns)
-        return pulled_back - z, _identity_like(product) + product
+        return _identity_like(product) + product
 
-    system_of_group = jax.checkpoint(system_of_group)
+    precision_of_group = jax.checkpoint(precision_of_group)
 
-    def system(x, z):
-        group = max(1, VALUES_AT_A_TIME // (x.shape[-1] * z.shape[-1]))
-        return map_groups(lambda rows: system_of_group(x[rows], z[rows]), len(z), group)
+    def precision(z):
+        num_features = jax.eval_shape(lambda inputs: decoder.apply(variables, inputs), z).shape[-1]
+        group = max(1, VALUES_AT_A_TIME // (num_features * z.shape[-1]))
+        return map_groups(lambda rows: precision_of_group(z[rows]), len(z), group)
 
-    return system
+    return precision
 
 
 def _value_and_columns(function, z):

@@ -16,7 +16,7 @@ from vaes.groups import map_groups
 
 # What an example's key is used for.
 REFINEMENT, LATENT, IMPORTANCE = range(3)
-# Decoder outputs alive at a time in importance sampling: 64 MiB in float32 a temporary array.
+# Outputs of one layer alive at a time in importance sampling: 64 MiB in float32 a temporary array.
 OUTPUTS_AT_A_TIME = 2**24
 
 
@@ -108,8 +108,8 @@ class LatentVariableModel(nn.Module, kw_only=True):
     def importance_estimate(self, x, keys, num_samples):
         """`importance.Estimate` of log p(x) from `num_samples` draws of q per example.
 
-        Examples go through in groups so that, for any B, about 64 MiB per temporary array are alive
-        at a time.
+        Examples go through in groups so that, for any B and any width of the layers, about 64 MiB
+        per temporary array are alive at a time.
         """
         model, variables = self.unbind()  # a bound module cannot be called inside lax.scan
 
@@ -126,7 +126,8 @@ class LatentVariableModel(nn.Module, kw_only=True):
             draws = example_keys.fold_in(keys_rows, IMPORTANCE)
             return importance.estimate(log_weights, draws, num_samples)
 
-        outputs_per_example = min(num_samples, importance.BLOCK) * x.shape[-1]
+        width = max(x.shape[-1], _widest_output(variables))
+        outputs_per_example = min(num_samples, importance.BLOCK) * width
         return map_groups(estimate, x.shape[0], max(1, OUTPUTS_AT_A_TIME // outputs_per_example))
 
     def decode_mean(self, z):
@@ -148,3 +149,8 @@ class LatentVariableModel(nn.Module, kw_only=True):
         posterior = self.posterior(x, example_keys.fold_in(keys, REFINEMENT))
         z, _ = posterior.sample_and_log_prob(example_keys.fold_in(keys, LATENT))
         return self.decode_mean(z)
+
+
+def _widest_output(variables):
+    """The outputs of the widest layer: the last axis of kernels and biases, whatever the networks are."""
+    return max((leaf.shape[-1] for leaf in jax.tree.leaves(variables) if leaf.ndim), default=1)

@@ -20,7 +20,7 @@ from vaes.distributions import FullGaussian, standard_normal_log_prob
 from vaes.posterior import Posterior
 from vaes.vae import VAE
 
-UPDATE_RULES = ('damped', 'newton')
+UPDATE_RULES = ('damped', 'decayed', 'newton')
 LINE_SEARCH = (*(0.5**i for i in range(10)), 0.0)
 
 
@@ -29,9 +29,9 @@ class VLAE(VAE, kw_only=True):
 
     Attributes:
       update_rule: 'damped', the published alpha_t = update_lr / (t + 1), which stops short of the
-        mode even of a linear decoder (27 % of the start are left after 4 updates); or 'newton', the
-        best of 11 lengths of the Newton step (1, 1/2 .. 2^-9, 0), so that log p(x, mu) never
-        falls.
+        mode even of a linear decoder (27 % of the start are left after 4 updates); 'decayed', the
+        alpha_t = update_lr^t of the code's first release (there with 0.9); or 'newton', the best of
+        11 lengths of the Newton step (1, 1/2 .. 2^-9, 0), so that log p(x, mu) never falls.
     """
 
     n_update: int = 4
@@ -40,8 +40,8 @@ class VLAE(VAE, kw_only=True):
 
     def __post_init__(self):
         if self.update_rule not in UPDATE_RULES:
-            known = ' or '.join(UPDATE_RULES)
-            raise ValueError(f'update_rule must be {known}; got {self.update_rule!r}.')
+            known = ', '.join(UPDATE_RULES)
+            raise ValueError(f'update_rule must be one of {known}; got {self.update_rule!r}.')
         super().__post_init__()
 
     def posterior(self, x, keys):
@@ -49,33 +49,30 @@ class VLAE(VAE, kw_only=True):
         del keys
         decoder, variables = self.decoder.unbind()
         likelihood = self.likelihood()
+        direction = laplace.newton_direction(decoder, variables, likelihood)
         newton_system = laplace.newton_system(decoder, variables, likelihood)
-
-        def approximate(mu):
-            gradient, precision = newton_system(x, mu)
-            return gradient, inverse_cholesky(precision)
 
         def log_joint(z):
             f = decoder.apply(variables, z.reshape(-1, self.z_dim)).reshape(*z.shape[:-1], -1)
             return likelihood.log_prob(x[None], f) + standard_normal_log_prob(z)
 
         def update(mu, step):
-            gradient, whitening = approximate(mu)
-            whitened = jnp.einsum('bij,bj->bi', whitening, gradient)
-            direction = jnp.einsum('bji,bj->bi', whitening, whitened)
-            if self.update_rule == 'damped':
-                mu = mu + self.update_lr / (step + 1.0) * direction
+            towards_mode = direction(x, mu)
+            if self.update_rule == 'newton':
+                mu = best_step(log_joint, mu, towards_mode)
+            elif self.update_rule == 'decayed':
+                mu = mu + self.update_lr**step * towards_mode
             else:
-                mu = best_step(log_joint, mu, direction)
+                mu = mu + self.update_lr / (step + 1.0) * towards_mode
             return mu, mu
 
-        # The backward pass computes the system again, but for its costliest factor.
-        policy = laplace.KEEP_TANGENTS
         start = self.mean_head(self.features(x))
         steps = jnp.arange(self.n_update, dtype=x.dtype)
+        policy = laplace.KEEP_FACTOR
         update = jax.checkpoint(update, policy=policy, prevent_cse=False)  # not needed in a scan
         mu, means = jax.lax.scan(update, start, steps)
-        _, whitening = jax.checkpoint(approximate, policy=policy)(mu)
+        _, precision = newton_system(x, mu)
+        whitening = inverse_cholesky(precision)
         trace = jnp.concatenate([start[None], means])
         return Posterior(FullGaussian(mu, whitening), trace)
 

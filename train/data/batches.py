@@ -57,6 +57,15 @@ def chunk_edges(num_steps, steps_per_call):
     return [0, *np.cumsum([len(part) for part in parts]).tolist()]
 
 
+def chunk_spans(num_steps, steps_per_call, position):
+    """(first, last) step of each chunk of an epoch from step `position` of it on.
+
+    Chunks keep the same edges wherever the epoch is entered.
+    """
+    later = (edge for edge in chunk_edges(num_steps, steps_per_call) if edge > position)
+    return itertools.pairwise([position, *later])
+
+
 def local_share(rows, num_devices, process_index, process_count):
     """The part of this process's devices: (..., B) -> (..., local devices, B / devices)."""
     if num_devices % process_count:
@@ -72,16 +81,14 @@ def chunks(
     """The batches from step `start_step` of the run to the end of its epoch, chunk by chunk.
 
     Yields (rows (steps, local devices, B / devices, D) in the stored dtype, indices (steps, local
-    devices, B / devices) int32, first step). Chunks keep the same edges wherever the epoch is
-    entered.
+    devices, B / devices) int32, first step).
     """
     check_batch_size(batch_size, num_devices)
     per_epoch = steps_per_epoch(len(source), batch_size)
     epoch, position = divmod(start_step, per_epoch)
     permutation = order(len(source), seed, epoch)[: per_epoch * batch_size]
     batches = permutation.reshape(per_epoch, batch_size)
-    later = (edge for edge in chunk_edges(per_epoch, steps_per_call) if edge > position)
-    for first, last in itertools.pairwise([position, *later]):
+    for first, last in chunk_spans(per_epoch, steps_per_call, position):
         indices = local_share(batches[first:last], num_devices, process_index, process_count)
         rows = source.gather(indices.reshape(-1))
         yield rows.reshape(*indices.shape, -1), indices, epoch * per_epoch + first

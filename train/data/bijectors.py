@@ -36,7 +36,7 @@ class Logit:
 
 @flax.struct.dataclass
 class Standardise:
-    """y = (t - mean) / std, elementwise, with the moments of the training split."""
+    """y = (t - mean) / std, elementwise, with moments of the training split."""
 
     mean: jax.Array  # [D]
     std: jax.Array  # [D]

@@ -87,6 +87,20 @@ def _fit_standardise(config, preprocessing, source):
     return Standardise(mean=jnp.asarray(mean, dtype), std=jnp.asarray(std, dtype))
 
 
+def _fit_rms(config, preprocessing, source):
+    """Standardise with one number for all features, the root mean square deviation from their means."""
+    del config
+    mean, std = mean_and_std(preprocessing, source)
+    rms = np.sqrt(np.mean(std**2))
+    if not rms > ROUNDING * np.abs(mean).max():
+        raise UserError(
+            'dividing by the root mean square deviation needs a training split that varies and holds '
+            f'numbers only, found {rms}: repair it, or use another config.preprocessing.'
+        )
+    dtype = jax.dtypes.canonicalize_dtype(float)
+    return Standardise(mean=jnp.asarray(mean, dtype), std=jnp.full(mean.shape, rms, dtype))
+
+
 def _empty_standardise(config, num_features):
     del config
     return Standardise(mean=jnp.zeros(num_features), std=jnp.zeros(num_features))
@@ -159,6 +173,7 @@ def _empty_zca(config, num_features):
 STEPS = {
     'logit': Step(_logit, _logit),
     'standardise': Step(_fit_standardise, _empty_standardise),
+    'rms': Step(_fit_rms, _empty_standardise),
     'symmetric': Step(_symmetric, _symmetric),
     'mean': Step(_fit_centre, _empty_centre),
     'zca': Step(_fit_zca, _empty_zca),

@@ -29,6 +29,7 @@ PRESETS = {
     'none': Preset(Dequantise),
     'logit': Preset(Dequantise, ('logit',)),
     'logit_mean': Preset(Dequantise, ('logit', 'mean')),
+    'logit_rms': Preset(Dequantise, ('logit', 'rms')),  # one divisor for all pixels
     'standardise': Preset(Dequantise, ('standardise',)),
     'mean': Preset(Dequantise, ('mean',)),
     'zca': Preset(Dequantise, ('zca',)),

@@ -1,0 +1,102 @@
+"""The sections of `results/published.json` as Markdown: published figures and the records that answer them."""
+
+from benchmarks import records
+from benchmarks.records import figure
+from train.markdown import table
+
+
+def run_section(section, found):
+    """Published test likelihoods with what was obtained."""
+    header = (
+        'data',
+        'model',
+        'nats of',
+        'published',
+        'obtained',
+        'kind',
+        'budget',
+        'seed',
+        'record',
+    )
+    rows = []
+    for entry in section['rows']:
+        note = f' ({entry["note"]})' if 'note' in entry else ''
+        row = [entry['data'], entry['model'], entry['space'], entry['published'] + note]
+        rows.append(row + _obtained(entry, found.get(entry['record'])))
+    return [section['about'], table(header, rows), _sources(section['rows'])]
+
+
+def _obtained(entry, record):
+    """obtained, kind, budget, seed and name of an entry's record; without a record, the reason."""
+    if record is None:
+        hint = f'; `{entry["command"]}`' if 'command' in entry else ''
+        return [entry['reason'] + hint, '', '', '', '']
+    likelihood = records.likelihood(record, entry['quantity'])
+    return [
+        likelihood,
+        records.kind(record),
+        records.budget(record),
+        records.seeds(record),
+        f'`{entry["record"]}`',
+    ]
+
+
+def study_section(section, found):
+    """Published metrics of loss curves, each above the row of what was obtained, then the test split of the studies."""
+    metrics = ['min', 'max', 'last', 'first', 'exceeds']
+    header = ['data', 'model', 'from', *metrics, 'diverged', 'seeds', 'epochs']
+    rows = []
+    for entry in section['rows']:
+        numbers = [entry[name] for name in (*metrics, 'diverged', 'seeds', 'epochs')]
+        rows.append([entry['data'], entry['model'], 'published', *numbers])
+        record = found.get(entry['record'])
+        if record is None:
+            rows.append(['', '', entry['reason'], *[''] * 8])
+        else:
+            rows.append(['', '', f'`{entry["record"]}`', *_study_numbers(record)])
+    tested = {entry['record'] for entry in section['rows']} & found.keys()
+    parts = [section['about'], table(header, rows), _sources(section['rows'])]
+    return [*parts, study_tests({name: found[name] for name in sorted(tested)})]
+
+
+def _study_numbers(record):
+    """The five metrics, seeds that broke, seeds and epochs of a study."""
+    diverged = sum(epoch is not None for epoch in record['diverged'])
+    metrics = records.study_metrics(record).values()
+    return [*metrics, diverged, len(record['seeds']), record['epochs']]
+
+
+def study_tests(found):
+    """The test log-likelihood of studies, which the published tables do not have."""
+    header = ('record', 'data', 'model', 'test, nats', 'minus entropy', 'kind', 'budget', 'seeds')
+    rows = [
+        (
+            f'`{name}`',
+            record['dataset'],
+            record['model'],
+            records.study_test(record),
+            '' if record['entropy'] is None else figure(-record['entropy']),
+            records.kind(record),
+            records.budget(record),
+            records.seeds(record),
+        )
+        for name, record in found.items()
+    ]
+    about = 'Test split, mean over the seeds and two standard errors of that mean:'
+    return f'{about}\n\n{table(header, rows)}' if rows else ''
+
+
+def comparator_section(section, found):
+    """Published figures of models that are not in this zoo."""
+    del found
+    about = f'{section["about"]} Obtained: none, {section["reason"]}. Source: {section["source"]}.'
+    return [about, table(section['columns'], section['rows'])]
+
+
+def _sources(entries):
+    """A line with the sources of entries, each once, in their order."""
+    sources = dict.fromkeys(entry['source'] for entry in entries)
+    return f'Published: {"; ".join(sources)}.'
+
+
+SECTIONS = {'runs': run_section, 'studies': study_section, 'comparators': comparator_section}

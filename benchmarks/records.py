@@ -1,0 +1,154 @@
+"""Records under `results/` in the words of a table: figures, units, kind, budget, device, command."""
+
+import contextlib
+import functools
+import importlib
+import json
+import math
+import pathlib
+import re
+import shlex
+
+import numpy as np
+
+from configs import default
+from train.result import decimals
+from train.workdir import FREE_FIELDS
+
+CONFIGS = pathlib.Path(default.__file__).parent
+# What changes how a run goes or where it is measured; the rest of FREE_FIELDS changes neither.
+SHOWN_FIELDS = {'epochs', 'num_samples', 'final_split'}
+
+# quantity of a published entry -> nats of a record, given (found, D)
+QUANTITIES = {
+    'nats': lambda found, D: found['nats'],
+    'nats_data_space': lambda found, D: found['nats_data_space'],
+    'nats_symmetric': lambda found, D: found['nats_data_space'] - D * math.log(2),
+    'nats_grey_levels': lambda found, D: found['nats_data_space'] - D * math.log(256),
+}
+
+
+def read(folder, kind):
+    """name such as `runs/mnist` -> what the file holds, for every JSON file of a folder, sorted by name."""
+    files = sorted((folder / kind).glob('*.json'))
+    return {f'{kind}/{file.stem}': json.loads(file.read_text()) for file in files}
+
+
+def figure(value, error=None):
+    """A number as the page shows it: two digits of its error, four digits without one, thousands separated."""
+    if isinstance(value, str | bool):
+        return str(value)
+    if value is None or not math.isfinite(value):
+        return 'not finite'
+    if isinstance(value, int):
+        return f'{value:,}'
+    if error is not None and math.isfinite(error) and abs(value) < 1e6:
+        return f'{value:.{decimals(error)}f} +- {error:.{decimals(error)}f}'
+    if error is not None:
+        return f'{value:.3g} +- {figure(error)}'
+    text = f'{value:.4g}'
+    return f'{value:,.0f}' if 'e+' in text and abs(value) < 1e9 else text
+
+
+def likelihood(found, quantity):
+    """A run's likelihood with two standard errors in the nats of a quantity, and bits per dimension if it has them."""
+    error = found['nats_2se'] if quantity == 'nats' else found['nats_data_space_2se']
+    text = figure(QUANTITIES[quantity](found, found['D']), error)
+    if 'bits_per_dim' in found:
+        text += f' ({found["bits_per_dim"]:.3f} bits/dim)'
+    return text if found['split'] == 'test' else f'{text}, on the {found["split"]} split'
+
+
+def kind(found):
+    """Whether the figure of a run or study is exact, importance-weighted or a bound."""
+    samples = found.get('num_samples')
+    if samples is None:
+        return 'exact'
+    return f'importance-weighted, {samples:,} samples' if samples > 1 else 'bound, 1 sample'
+
+
+def budget(found):
+    """How long a run or study trained, on how much, and when it was best."""
+    config, steps = found['config'], found.get('steps')
+    if steps is None and found['best_epoch']:
+        steps = found['epochs'] * found['best_step'] // found['best_epoch']
+    parts = [f'{found["epochs"]:,} epochs']
+    if steps:
+        parts.append(f'{steps:,} steps of {config["batch_size"]:,}')
+    if found.get('stopped_early'):
+        parts.append('stopped early')
+    if config.get('max_rows'):
+        parts.append(f'first {config["max_rows"]:,} rows of each split')
+    return ', '.join(parts)
+
+
+def device(found):
+    """The devices, with the host's cores where they are what computes."""
+    text = f'{found["device_count"]} x {found["device_kind"]}'
+    return f'{text}, {found["cpu_count"]} cores' if found['device_kind'] == 'cpu' else text
+
+
+def wall_time(found):
+    """Minutes that a record says it took, or nothing."""
+    return f'{found["seconds"] / 60:.1f} min' if 'seconds' in found else 'not recorded'
+
+
+def seeds(found):
+    """The seed of a run, or how many seeds a study trained from which one on."""
+    first = found['config']['seed']
+    count = len(found['seeds']) if 'seeds' in found else 1
+    return str(first) if count == 1 else f'{count} from {first}'
+
+
+def command(found):
+    """The command that gives a record: the config file that needs fewest overrides, and the overrides."""
+    program = 'train.study' if 'seeds' in found else 'train.main'
+    file, changed = min(
+        ((file, _overrides(fields, found)) for file, fields in _config_files()),
+        key=lambda choice: (len(choice[1]), choice[0]),
+    )
+    flags = [f'--config.{name}={shlex.quote(str(value))}' for name, value in changed.items()]
+    return ' '.join([f'python -m {program} --config={file}', *flags])
+
+
+@functools.cache
+def _config_files():
+    """(file[:variant], its fields) of every config, and of each variant whose name is in its docstring."""
+    found = []
+    for stem in sorted({path.stem for path in CONFIGS.glob('*.py')} - {'__init__', 'default'}):
+        module, file = importlib.import_module(f'configs.{stem}'), f'configs/{stem}.py'
+        found.append((file, module.get_config().to_dict()))
+        for variant in sorted(set(re.findall(r'\w+', module.__doc__))):
+            with contextlib.suppress(ValueError):  # most words are no variant
+                found.append((f'{file}:{variant}', module.get_config(variant).to_dict()))
+    return found
+
+
+def _overrides(fields, found):
+    """The fields in which a record differs from a config; a field younger than the record was at its default."""
+    past = default.get_config().to_dict() | found['config']
+    ignored = FREE_FIELDS - SHOWN_FIELDS
+    if found.get('num_samples') is None:
+        ignored = ignored | {'num_samples'}
+    return {
+        name: past[name]
+        for name in sorted(fields)
+        if name not in ignored and past[name] != fields[name]
+    }
+
+
+def study_metrics(found):
+    """min, max, last, first, exceeds of a study, mean +- standard deviation over its seeds, as text."""
+    table = found['metrics']['published']
+    names = ('min', 'max', 'last', 'first', 'exceeds')
+    return {name: figure(*table[name]) if name in table else '' for name in names}
+
+
+def study_test(found):
+    """Mean test log-likelihood over a study's seeds with two standard errors of it, and how many seeds have one."""
+    values = np.array(found['test_nats'], np.float64)
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return 'not finite'
+    error = 2 * values.std() / math.sqrt(len(values))
+    return f'{figure(float(values.mean()), float(error))} ({len(values)} seeds)'

@@ -1,0 +1,88 @@
+"""The sides of `benchmarks.study`, each a child of its own: ten seeds in one program, or ten runs one after another."""
+
+from train import environment  # first: it prepares forced host devices
+
+environment.prepare()
+
+import argparse  # noqa: E402  (after the environment is set)
+
+import jax  # noqa: E402
+import ml_collections  # noqa: E402
+
+from benchmarks import children  # noqa: E402
+from configs import study_toy  # noqa: E402
+from train import data as datasets  # noqa: E402
+from train import devices as on  # noqa: E402
+from train import experiment as experiments  # noqa: E402
+from train import study_parts  # noqa: E402
+from train.data import batches  # noqa: E402
+from train.data.preprocessing import Preprocessing  # noqa: E402
+
+
+def config_of(options):
+    """`configs/study_toy.py` with one epoch of so many steps, all in one call."""
+    config = study_toy.get_config()
+    config.batch_size = options.batch
+    config.toy_size = options.steps * options.batch
+    config.steps_per_call = options.steps
+    config.seed_axis = options.seed_axis
+    config.epochs = 1
+    return ml_collections.FrozenConfigDict(config)
+
+
+def study(config):
+    """A function that trains all seeds for an epoch in one program."""
+    experiment = experiments.create(config, splits_batch=False)
+    source = datasets.load(config).source('train')
+    seeds = study_parts.padded(study_parts.all_seeds(config), len(experiment.devices))
+    first = study_parts.first_states(experiment, source, seeds)
+    state = study_parts.spread(first, experiment.devices)
+    chunks = list(study_parts.chunks(config, source, seeds, 0, len(experiment.devices)))
+    call = study_parts.training_call(experiment)
+
+    def train():
+        nonlocal state
+        for batch, indices in chunks:
+            state, _ = call(state, batch, indices)
+        jax.block_until_ready(state)
+
+    return train
+
+
+def single_runs(config):
+    """A function that trains as many seeds for an epoch, one after another by the program of a single run."""
+    experiment = experiments.create(config)
+    source = datasets.load(config).source('train')
+    call = experiment.train_call()
+    preprocessing = Preprocessing.fit(config, source)
+    states, chunks = [], []
+    for seeds in study_parts.all_seeds(config):
+        state = experiments.init_from_rows(experiment, source, preprocessing, seeds)
+        state = state.replace(preprocessing=preprocessing)
+        states.append(on.replicate(state, experiment.devices))
+        sizes = config.batch_size, config.steps_per_call, experiment.num_devices, 0, 1
+        chunks.append(list(batches.chunks(source, seeds.order, 0, *sizes)))
+
+    def train():
+        for seed, rows in enumerate(chunks):
+            for batch, indices, _ in rows:
+                states[seed], _ = call(states[seed], batch, indices)
+            jax.block_until_ready(states[seed])
+
+    return train
+
+
+def main():
+    """Train for an epoch whenever the parent asks."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--side', choices=('study', 'single'), required=True)
+    parser.add_argument('--seed_axis', default='auto')
+    parser.add_argument('--batch', type=int, required=True)
+    parser.add_argument('--steps', type=int, required=True)
+    options = parser.parse_args()
+    side = {'study': study, 'single': single_runs}[options.side]
+    children.serve(side(config_of(options)))
+
+
+if __name__ == '__main__':
+    main()

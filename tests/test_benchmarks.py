@@ -1,0 +1,78 @@
+"""The mathematics that benchmarks bring along: every way to the gradient is the one it is said to be."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from benchmarks import children, gradients, published_flow, timing
+
+B, D, LAYERS = 5, 4, 3
+
+
+@pytest.fixture
+def setting(x64):
+    """Parameters of a flow and rows x (B, D)."""
+    return gradients.parameters(LAYERS, D), jax.random.normal(jax.random.key(7), (B, D))
+
+
+def relative_of(ordinary, params):
+    """M M^T times an ordinary gradient, layer by layer, for M = [[W, 0], [b, 1]]."""
+    found = {}
+    for name, layer in params.items():
+        zero_one = jnp.zeros((D + 1, 1)).at[D, 0].set(1)
+        M = jnp.concatenate([jnp.concatenate([layer['W'], layer['b'][None]]), zero_one], axis=1)
+        G = jnp.concatenate([ordinary[name]['W'], ordinary[name]['b'][None]])
+        product = M @ M.T @ G
+        found[name] = {'W': product[:D], 'b': product[D]}
+    return found
+
+
+def assert_equal(found, expected):
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-12), found, expected)
+
+
+@pytest.mark.parametrize('way', [gradients.explicit_inverse, gradients.jacobian_autodiff])
+def test_every_way_to_the_ordinary_gradient_gives_it(way, setting):
+    assert_equal(way(*setting), gradients.slogdet_autodiff(*setting))
+
+
+def test_amortised_is_the_ordinary_gradient_right_after_a_refresh(setting):
+    params, x = setting
+    cache = gradients.amortised_cache(params, 10)
+    found, _ = gradients.amortised(params, cache, x, jnp.int32(0), 10)
+    assert_equal(found, gradients.slogdet_autodiff(params, x))
+
+
+def test_relative_is_the_metric_times_the_ordinary_gradient(setting):
+    params, x = setting
+    ordinary = gradients.slogdet_autodiff(params, x)
+    assert_equal(gradients.relative(params, x), relative_of(ordinary, params))
+
+
+def test_published_update_lacks_the_bias_of_the_log_determinant_alone(setting):
+    params, x = setting
+    as_list = [(layer['W'], layer['b'][None]) for layer in params.values()]
+
+    def loss(as_list):
+        return -published_flow.log_likelihood(as_list, x).mean()
+
+    ordinary = {
+        name: {'W': dW, 'b': db[0]}
+        for name, (dW, db) in zip(params, jax.grad(loss)(as_list), strict=True)
+    }
+    published = {
+        name: {'W': dW, 'b': db[0] - params[name]['b']}
+        for name, (dW, db) in zip(params, published_flow.gradient(as_list, x), strict=True)
+    }
+    assert_equal(published, relative_of(ordinary, params))
+
+
+def test_a_requirement_says_whether_it_is_met():
+    assert timing.requirement('speed', 1.5, at_least=1.5)['met']
+    assert not timing.requirement('time', 0.9, at_most=0.85)['met']
+
+
+def test_a_child_that_ends_early_is_an_error():
+    with pytest.raises(RuntimeError, match='ended with code'):
+        children.Child(['false'])

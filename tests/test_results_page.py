@@ -1,0 +1,225 @@
+"""`RESULTS.md` says what the records say, and a reason where there is no record."""
+
+import json
+import math
+import shutil
+
+import pytest
+
+from benchmarks import records, results
+from configs import nice_cifar10, study_toy
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A results folder with the published figures and no record."""
+    shutil.copy(results.ROOT / 'results' / 'published.json', tmp_path)
+    return tmp_path
+
+
+def record(config, **fields):
+    """What `result.json` holds of a finished run, as far as the page reads it."""
+    plain = config.to_dict() | {'epochs': 3, 'max_rows': 4000}
+    found = {
+        'config': plain,
+        'dataset': plain['dataset'],
+        'split': 'test',
+        'exact': True,
+        'epochs': 3,
+        'best_epoch': 2,
+        'best_step': 40,
+        'stopped_early': False,
+        'D': 3072,
+        'nats': -4730.2,
+        'nats_2se': 12.3,
+        'nats_data_space': 5542.015,
+        'nats_data_space_2se': 12.344,
+        'bits_per_dim': 5.3973,
+        'test_evaluations': 1,
+        'device_kind': 'cpu',
+        'device_count': 1,
+        'cpu_count': 2,
+        'commit': 'f812e87',
+        'time': '2026-11-20T09:31:12+00:00',
+        'seconds': 90,
+    }
+    return found | fields
+
+
+def write(folder, name, found):
+    path = folder / f'{name}.json'
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(found))
+
+
+def row(text, *cells):
+    """The cells of the one table row that begins with these cells."""
+    start = '| ' + ' | '.join(cells) + ' |'
+    found = [line for line in text.splitlines() if line.startswith(start)]
+    assert len(found) == 1
+    return [cell.strip() for cell in found[0].strip('|').split(' | ')]
+
+
+def test_page_in_the_repository_is_what_the_command_writes():
+    written = (results.ROOT / 'RESULTS.md').read_text()
+    assert written == results.page(results.ROOT / 'results'), 'run python -m benchmarks.results'
+
+
+def test_every_published_figure_has_a_reason_while_nothing_was_run(folder):
+    text = results.page(folder)
+    assert row(text, 'GAS')[4:] == [
+        'the data are not here; `--config=configs/gas.py`',
+        '',
+        '',
+        '',
+        '',
+    ]
+    assert row(text, 'MNIST', 'vlae, T = 8')[3:5] == ['-83.60', 'not run: budget']
+    lines = text.splitlines()
+    above = [i for i, line in enumerate(lines) if line.split(' | ')[2:3] == ['published']]
+    studies = [lines[i + 1] for i in above]
+    assert len(studies) == 17
+    assert all(line.startswith('|  |  | not run: budget |') for line in studies)
+    for title in ('Exploration', 'Benchmarks', 'Other runs', 'Records'):
+        assert f'## {title}\n\nNone recorded.\n' in text
+
+
+def test_record_stands_in_the_row_that_names_it_in_the_units_published(folder):
+    write(folder, 'runs/nice_cifar_short', record(nice_cifar10.get_config()))
+    text = results.page(folder)
+    found = row(text, 'CIFAR-10', 'nice', '[-1, 1]')
+    on_symmetric = 5542.015 - 3072 * math.log(2)  # pixels twice as far apart in every dimension
+    assert found[3] == '5371.78 (4.477 bits/dim)'
+    assert found[4] == f'{on_symmetric:.1f} +- 12.3 (5.397 bits/dim)'
+    assert found[5:] == [
+        'exact',
+        '3 epochs, 60 steps of 200, first 4,000 rows of each split',
+        '42',
+        '`runs/nice_cifar_short`',
+    ]
+    assert '| `runs/nice_cifar_short` | 1 x cpu, 2 cores | 1.5 min | 2026-11-20 |' in text
+
+
+def test_published_bits_follow_from_published_nats_in_the_units_of_the_row():
+    # Both of a row: -nats / (D log 2) plus log2 of the grey levels in a unit of length.
+    found = {'nats_data_space': 5371.78 + 3072 * math.log(2)}
+    assert records.QUANTITIES['nats_symmetric'](found, 3072) == pytest.approx(5371.78)
+    bits = 8 - found['nats_data_space'] / (3072 * math.log(2))
+    assert bits == pytest.approx(4.477, abs=1e-3)
+    # 1375.2 nats in logits are 2.029 bits, 1102.5 nats of grey levels.
+    pixels = records.QUANTITIES['nats_grey_levels']({'nats_data_space': 3244.9}, 784)
+    assert pixels == pytest.approx(-1102.5, abs=0.1)
+    assert -pixels / (784 * math.log(2)) == pytest.approx(2.029, abs=1e-3)
+
+
+def test_record_that_no_published_figure_names_is_another_run(folder):
+    bound = record(nice_cifar10.get_config(), exact=False, num_samples=5000, split='validation')
+    write(folder, 'runs/mine', bound)
+    found = row(results.page(folder), '`runs/mine`', 'cifar10')
+    assert found[3] == '-4730.2 +- 12.3 (5.397 bits/dim), on the validation split'
+    assert found[4] == 'importance-weighted, 5,000 samples'
+
+
+def test_command_has_the_config_and_what_differs_from_it():
+    found = record(nice_cifar10.get_config('pytorch'))
+    assert records.command(found) == (
+        'python -m train.main --config=configs/nice_cifar10.py:pytorch --config.epochs=3 --config.max_rows=4000'
+    )
+
+
+def test_record_older_than_a_field_was_made_with_its_default():
+    config = nice_cifar10.get_config()
+    found = record(config)
+    del found['config']['flip'], found['config']['symmetric_range']
+    command = records.command(found)
+    assert '--config.symmetric_range=False' in command
+    assert 'flip' not in command
+
+
+def test_study_stands_below_its_published_row(folder):
+    metrics = {
+        'min': [2.947, 0.0175],
+        'max': [3.36, 0.07],
+        'last': [2.947, 0.0175],
+        'first': [3.24, 0.06],
+        'exceeds': [0.1, 0.3],
+        'runs': 3,
+    }
+    found = record(
+        study_toy.get_config(),
+        model='flow',
+        dataset='8gaussians',
+        seeds=[{}, {}, {}],
+        steps=600,
+        diverged=[None, 2, None],
+        test_nats=[-2.9, None, -3.0],
+        entropy=2.8316,
+        metrics={'published': metrics},
+    )
+    write(folder, 'studies/flow_8gaussians', found)
+    text = results.page(folder)
+    above = '| 8gaussians | flow | published | 2.91 +- 0.02 |'
+    lines = text.splitlines()
+    here = next(line for i, line in enumerate(lines) if lines[i - 1].startswith(above))
+    assert here.startswith('|  |  | `studies/flow_8gaussians` | 2.947 +- 0.018 | 3.360 +- 0.070 |')
+    assert here.endswith('| 1 | 3 | 3 |')
+    assert row(text, '`studies/flow_8gaussians`', '8gaussians')[3] == '-2.950 +- 0.071 (2 seeds)'
+    assert '`python -m train.study --config=configs/study_toy.py' in text
+
+
+def test_candidates_are_ranked_by_validation_with_broken_ones_last(folder):
+    candidates = [
+        {'name': 'b', 'settings': {'lr': 1e-2}, 'validation_nats': None, 'seeds': 1},
+        {'name': 'c', 'settings': {'lr': 1e-3}, 'validation_nats': -90.5, 'seeds': [0, 1]},
+        {
+            'name': 'a',
+            'settings': {'lr': 3e-3, 'start': 'whiten'},
+            'validation_nats': -88.25,
+            'two_standard_errors': 1.5,
+            'seconds': 12.5,
+            'seeds': 2,
+        },
+    ]
+    found = {'title': 'Rates', 'about': 'On digits.', 'candidates': candidates}
+    write(folder, 'exploration/rates', found)
+    text = results.page(folder)
+    assert (
+        '| a | -88.2 +- 1.5 | 12.5 | 2 | lr 0.003, start whiten |\n'
+        '| c | -90.5 | not recorded | 0, 1 | lr 0.001 |\n'
+        '| b | not finite | not recorded | 1 | lr 0.01 |'
+    ) in text
+
+
+def test_benchmark_shows_its_requirements_or_else_its_medians(folder):
+    about = {
+        'command': 'python -m benchmarks.x',
+        'device_kind': 'cpu',
+        'device_count': 1,
+        'cpu_count': 2,
+        'time': '2026-11-20T09:31:12+00:00',
+    }
+    speed = {'median': 0.25, 'quartiles': [0.125, 0.5], 'rounds': 3}
+    line = {'what': 'ratio', 'required': 'at least 50', 'found': 41.5, 'met': False}
+    write(folder, 'benchmarks/strict', about | {'seconds': speed, 'required': [line]})
+    write(folder, 'benchmarks/loose', about | {'seconds': {'64': speed}, 'steps': 100})
+    text = results.page(folder)
+    assert '| ratio | at least 50 | 41.5 | **no** |' in text
+    assert '| seconds / 64 | 0.25 | 0.125 to 0.5 |\n| steps | 100 |  |' in text
+    assert text.index('### loose') < text.index('### strict')
+
+
+@pytest.mark.parametrize(
+    ('value', 'error', 'text'),
+    [
+        (-1368.985, 1.41, '-1369.0 +- 1.4'),
+        (0.01397, 0.01416, '0.014 +- 0.014'),
+        (4.65e18, 1.4e19, '4.65e+18 +- 1.4e+19'),
+        (None, None, 'not finite'),
+        (19_890, None, '19,890'),
+        (0.000147353, None, '0.0001474'),
+        (123_456.0, None, '123,456'),
+        ('at least 50', None, 'at least 50'),
+    ],
+)
+def test_figures_have_the_digits_that_their_error_allows(value, error, text):
+    assert records.figure(value, error) == text

@@ -1,0 +1,52 @@
+"""What `train.evaluate --gaps` prints: how far the bound is below the likelihood, and why; see `vaes.gaps`."""
+
+import numpy as np
+
+from train.data.sources import Subset
+from train.errors import UserError
+from train.result import decimals, mean_and_error
+
+NAMES = ('inference', 'approximation', 'amortisation')
+
+
+def check(config, model):
+    """Raise a UserError for a model that has no bound."""
+    if model.exact:
+        raise UserError(
+            f'--gaps is about models with a bound, and config.model={config.model} has the exact likelihood: '
+            'leave it out.'
+        )
+
+
+def measure(experiment, data, state, split, num_examples):
+    """Means and two standard errors over the first `num_examples` of a split, under a replicated state."""
+    config, source = experiment.config, data.source(split)
+    source = Subset(source, range(min(num_examples, len(source))))
+    values = experiment.evaluator.gaps(state, source, split, config.num_samples)
+    per_example = {name: np.asarray(value, np.float64) for name, value in values.items()}
+    per_example['inference_gap'] = per_example['log_likelihood'] - per_example['elbo']
+    if 'best_elbo' in per_example:
+        best = per_example['best_elbo']
+        per_example['approximation_gap'] = per_example['log_likelihood'] - best
+        per_example['amortisation_gap'] = best - per_example['elbo']
+    del per_example['log_det']
+    found = {'split': split, 'dataset': data.name, 'N': len(source), 'seed': config.seed}
+    found['num_samples'] = config.num_samples
+    for name, value in per_example.items():
+        found[name], found[f'{name}_2se'] = mean_and_error(value)
+    return found
+
+
+def line(found):
+    """The line printed last: gaps in nats with two standard errors."""
+    gaps = [f'{name} gap {_number(found, name)}' for name in NAMES if f'{name}_gap' in found]
+    return (
+        f'{found["split"].capitalize()} set, {found["N"]} examples: {", ".join(gaps)} nats '
+        f'(+- 2 standard errors; log p by {found["num_samples"]} importance samples)'
+    )
+
+
+def _number(found, name):
+    value, error = found[f'{name}_gap'], found[f'{name}_gap_2se']
+    digits = decimals(error)
+    return f'{value:.{digits}f} +- {error:.{digits}f}'

@@ -1,0 +1,15 @@
+"""The training loss among the terms that a model logs."""
+
+# What says how well a model trains, with its sign as a loss: the first that is there.
+LOGGED = (('nll', 1), ('elbo', -1))
+
+
+def training_loss(terms):
+    """The training loss in nats, comparable with the validation loss, or None.
+
+    terms: name -> number or array. A model that logs only a part of its loss has None.
+    """
+    for name, sign in LOGGED:
+        if name in terms:
+            return sign * terms[name]
+    return None

@@ -1,0 +1,29 @@
+"""Tables as Markdown, and Markdown of tables and paragraphs as HTML."""
+
+import html
+
+
+def table(columns, rows):
+    """A table; cells are anything with a str."""
+    lines = [columns, ['---'] * len(columns), *rows]
+    return '\n'.join('| ' + ' | '.join(str(cell) for cell in line) + ' |' for line in lines)
+
+
+def to_html(text):
+    """The blocks of a text, tables or paragraphs, as HTML."""
+    return '\n'.join(_block(block) for block in text.strip().split('\n\n'))
+
+
+def _block(block):
+    if not block.startswith('|'):
+        return f'<p>{html.escape(block)}</p>'
+    lines = [_cells(line) for line in block.splitlines()]
+    rows = ''.join(
+        '<tr>' + ''.join(f'<{tag}>{html.escape(cell)}</{tag}>' for cell in line) + '</tr>'
+        for tag, line in [('th', lines[0]), *(('td', line) for line in lines[2:])]
+    )
+    return f'<table>{rows}</table>'
+
+
+def _cells(line):
+    return line.removeprefix('| ').removesuffix(' |').split(' | ')

@@ -1,0 +1,172 @@
+"""Tables that put studies side by side: what they reached, how they converged, how far their seeds lie apart."""
+
+import numpy as np
+
+from train import published, study_metrics, study_statistics, study_summary
+from train.markdown import table
+
+OVERVIEW = (
+    'study',
+    'model',
+    'dataset',
+    'seeds',
+    'diverged',
+    'epochs',
+    'published metrics: min, max, last, first, exceeds',
+    'test, nats: median',
+    'kind',
+    'published',
+)
+# What `study_summary` calls it -> what the table calls it.
+CONVERGENCE = {
+    'best': 'best',
+    'best_epoch': 'best epoch',
+    'last': 'last',
+    'gap': 'gap: validation - training',
+    'epochs_to_within_1_percent': 'epochs to within 1 % of the best',
+    'area_under_curve': 'area under the curve',
+    'slope': 'slope at the end, nats/epoch',
+}
+NOTE = (
+    'Validation losses in nats, lower is better: median over seeds (quartiles) [95 % bootstrap interval of the '
+    'median]. A diverged seed counts as infinitely bad.'
+)
+EPOCHS = (1, 5, 10, 50, 100, 200, 500, 1000)
+SPREAD_NOTE = 'Over seeds at fixed epochs: median (quartiles) of all, standard deviation of those that have a loss.'
+RANKED = ('best', 'last', 'epochs_to_within_1_percent')
+
+
+def blocks(studies):
+    """The tables of studies (name -> what `study.json` holds), and the sentences that explain them."""
+    return [
+        table(OVERVIEW, [_overview(name, found) for name, found in studies.items()]),
+        NOTE,
+        _convergence(studies),
+        SPREAD_NOTE,
+        _spread(studies),
+        *_rank_tests(studies),
+    ]
+
+
+def losses(found, name='val'):
+    """(seeds, epochs) losses of a study, nan where a seed broke."""
+    return np.array(found[name], np.float64)
+
+
+def number(value, decimals=3):
+    """A number to read: whole ones as such, digits instead of decimals for what is small or huge.
+
+    null in a file stands for what is not finite.
+    """
+    if value is None or not np.isfinite(value):
+        return 'inf'
+    if abs(value) >= 1e6:
+        return f'{value:.3g}'
+    if value == int(value):
+        return f'{value:.0f}'
+    return f'{value:.{decimals}f}' if abs(value) >= 0.1 else f'{value:.2g}'
+
+
+def _overview(name, found):
+    five = ', '.join(
+        f'{number(mean, 2)} +- {number(std, 2)}'
+        for mean, std in (
+            found['metrics']['published'][key]
+            for key in study_metrics.PUBLISHED
+            if key in found['metrics']['published']
+        )
+    )
+    tested = [nats for nats in found.get('test_nats', []) if nats is not None]
+    return (
+        name,
+        found['model'],
+        found['dataset'],
+        len(found['seeds']),
+        sum(epoch is not None for epoch in found['diverged']),
+        found['epochs'],
+        five,
+        number(float(np.median(tested))) if tested else '',
+        found['quantity'],
+        published.STUDIES.get((found['model'], found['dataset']), ('', ''))[0],
+    )
+
+
+def _convergence(studies):
+    rows = []
+    for name, found in studies.items():
+        cells = [
+            _cell(found['metrics'][key]) if key in found['metrics'] else '' for key in CONVERGENCE
+        ]
+        epochs = study_metrics.divergence_epoch(losses(found))
+        broken = ', '.join(f'{epoch:.0f}' for epoch in sorted(epochs[np.isfinite(epochs)]))
+        rows.append((name, *cells, f'{found["metrics"]["divergence_rate"]:.2f}', broken))
+    columns = ('study', *CONVERGENCE.values(), 'divergence rate', 'diverged at epochs')
+    return table(columns, rows)
+
+
+def _cell(summary):
+    low, high = (number(value) for value in summary['iqr'])
+    left, right = (number(value) for value in summary['interval'])
+    return f'{number(summary["median"])} ({low} to {high}) [{left} to {right}]'
+
+
+def _spread(studies):
+    longest = max(losses(found).shape[1] for found in studies.values())
+    epochs = [epoch for epoch in EPOCHS if epoch <= longest]
+    rows = []
+    for name, found in studies.items():
+        curves = losses(found)
+        last = curves.shape[1]
+        at = study_metrics.spread(curves, {*(e for e in epochs if e <= last), last})
+        cells = [_spread_cell(at[epoch]) if epoch <= last else '' for epoch in epochs]
+        rows.append((name, *cells, f'{last}: {_spread_cell(at[last])}'))
+    return table(('study', *(f'epoch {epoch}' for epoch in epochs), 'last epoch'), rows)
+
+
+def _spread_cell(at):
+    std = f', std {number(at["std"])}' if at['finite'] > 1 else ''
+    return f'{number(at["median"])} ({number(at["q25"])} to {number(at["q75"])}){std}'
+
+
+def _rank_tests(studies):
+    """A table of rank tests between the studies of each dataset that has two or more."""
+    rows = []
+    for dataset in sorted({found['dataset'] for found in studies.values()}):
+        of_dataset = {
+            f'{name} ({found["model"]})': study_summary.per_seed(
+                losses(found), losses(found, 'train')
+            )
+            for name, found in studies.items()
+            if found['dataset'] == dataset
+        }
+        if len(of_dataset) > 1:
+            for measure in RANKED:
+                values = {name: per_seed[measure] for name, per_seed in of_dataset.items()}
+                rows.extend(_ranked(dataset, CONVERGENCE[measure], values))
+    if not rows:
+        return []
+    note = (
+        'Rank tests: Kruskal-Wallis over all studies of a dataset, Mann-Whitney for each pair, Holm-adjusted over '
+        'the pairs.'
+    )
+    columns = (
+        'dataset',
+        'measure',
+        'studies',
+        'p',
+        'probability that a seed of the first is lower',
+    )
+    return [note, table(columns, rows)]
+
+
+def _ranked(dataset, measure, values):
+    tests = study_statistics.rank_tests(values)
+    yield dataset, measure, 'all', f'{tests["kruskal_wallis"]:.2g}', ''
+    for (a, b), found in tests['pairs'].items():
+        yield (
+            dataset,
+            measure,
+            f'{a} against {b}',
+            f'{found["p"]:.2g}',
+            f'{found["superiority"]:.2f}',
+        )
