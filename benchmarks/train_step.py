@@ -3,7 +3,7 @@
     python -m benchmarks.train_step [--part=updates|epoch] [--rounds=5]
     python -m benchmarks.zoo_steps
 
-D = 784, two layers. `updates`: steps per second of `train.step` in the program of `configs/mnist.py`, its rows gathered
+D = 784, two layers. `updates`: steps per second of the program of `configs/mnist_published.py`, its rows gathered
 from bytes and dequantised in every step, against `benchmarks.published_flow`, whose rows are in the model's space
 already. `epoch`: a whole epoch of 50,000 rows with what follows it, here validation, diagnostics, metrics, events and
 a checkpoint, there validation and the parameters' files. The images are random.
@@ -20,7 +20,7 @@ from etils import epath
 
 from benchmarks import figures, published_flow, timing
 from benchmarks.trainer_overhead import images
-from configs import mnist, mnist_published
+from configs import mnist_published
 from train import devices as on
 from train import experiment as experiments
 from train import loop
@@ -30,7 +30,7 @@ from train.session import Session
 from train.stopping import Stopping
 
 NAME = 'train_step'
-BATCHES = {10: mnist_published, 100: mnist}
+STEPS_PER_CALL = {10: 500, 100: 50}
 STEPS = {10: 1000, 100: 200}
 FASTER_STEPS = {10: 1.5, 100: 1.2}
 FASTER_EPOCH = 2.0
@@ -48,9 +48,9 @@ class RandomImages:
 
 
 def experiment_of(batch_size, **overrides):
-    """The experiment of `configs/mnist.py` at a batch size; at 10 with the calls of `configs/mnist_published.py`."""
-    config = BATCHES[batch_size].get_config()
-    config.update({'batch_size': batch_size, 'schedule': 'constant', **overrides})
+    """The experiment of `configs/mnist_published.py` at a batch size."""
+    config = mnist_published.get_config()
+    config.update(batch_size=batch_size, steps_per_call=STEPS_PER_CALL[batch_size], **overrides)
     return experiments.create(ml_collections.FrozenConfigDict(config))
 
 

@@ -1,9 +1,9 @@
-"""Relative-gradient MLP flow on MNIST (Gresele et al. 2020, arXiv:2006.15090).
+"""MLP flow on MNIST (Gresele et al. 2020, arXiv:2006.15090), from a whitening start by the amortised gradient.
 
     python -m train.main --config=configs/mnist.py
 
-Logit space, lambda 1e-6, 50,000 / 10,000 / 10,000. Published: -1375.2 +- 1.4 nats (2.029 bits per dimension). Obtained:
--1369.0 +- 1.4 (2.019) after 51 epochs, in 2.5 minutes on two CPU cores.
+Logit space, lambda 1e-6, 50,000 / 10,000 / 10,000. Published, with the relative gradient: -1375.2 +- 1.4 nats (2.029
+bits per dimension).
 """
 
 from configs import default
@@ -14,8 +14,14 @@ def get_config(variant=''):
     config = default.get_config()
     config.dataset = 'mnist'
     config.preprocessing = 'logit'
-    config.lr = 3e-4
+    config.alpha = 0.2
+    config.start = 'whiten'
+    config.gradient = 'amortised'
+    config.lr = 1e-3
+    config.warmup = 1000
     config.schedule = 'cosine'
-    config.schedule_steps = 20_000
-    config.epochs = 51
-    return default.with_variant(config, variant, {'smoke': {'epochs': 1, 'schedule_steps': 390}})
+    config.schedule_steps = 39_780
+    config.epochs = 102
+    config.generation_every = 50
+    smoke = {'epochs': 1, 'schedule_steps': 390, 'warmup': 50}
+    return default.with_variant(config, variant, {'smoke': smoke})

@@ -81,19 +81,44 @@ def refreshed(kept, W, step, every, inversion='lu'):
         step: () int32.
         every: the longest interval between two refreshes, in steps.
         inversion: 'lu', or 'newton_schulz' for matrix products alone, starting from what is kept.
-    """
-    W = jax.lax.stop_gradient(W)
 
-    def fresh():
+    Under a vmap, over the seeds of a study say, all are refreshed when one is due.
+    """
+    invert = INVERSIONS[inversion]
+
+    def fresh(kept, W, step):
         # One layer after the other: side by side they would each hold a thread of a CPU's pool while they wait.
-        C = jax.lax.map(lambda pair: INVERSIONS[inversion](*pair), (W, kept.C))
+        C = jax.lax.map(lambda pair: invert(*pair), (W, kept.C))
         behind = (_norms(C - kept.C) / _norms(C)).max()
         interval = jnp.where(behind < TOLERANCE / 2, 2 * kept.interval, kept.interval)
         interval = jnp.where(behind > TOLERANCE, kept.interval // 2, interval)
         interval = jnp.clip(interval, 1, every).astype(jnp.int32)
         return Inverses(C, interval, (step + interval).astype(jnp.int32))
 
-    return jax.lax.cond(step >= kept.due, fresh, lambda: kept)
+    @jax.custom_batching.custom_vmap
+    def fresh_if_due(kept, W, step):
+        return jax.lax.cond(step >= kept.due, fresh, lambda kept, *_: kept, kept, W, step)
+
+    @fresh_if_due.def_vmap
+    def fresh_if_any_is_due(axis_size, batched, *arguments):
+        # A condition of its own for each would have all of them inverted at every step.
+        arguments = _all_batched(axis_size, batched, arguments)
+        kept, _, step = arguments
+        found = jax.lax.cond(
+            (step >= kept.due).any(), jax.vmap(fresh), lambda kept, *_: kept, *arguments
+        )
+        return found, jax.tree.map(lambda _: True, found)
+
+    return fresh_if_due(kept, jax.lax.stop_gradient(W), step)
+
+
+def _all_batched(axis_size, batched, tree):
+    """The leaves of a tree with a leading axis where they have none yet."""
+
+    def of_leaf(leaf, has_axis):
+        return leaf if has_axis else jnp.broadcast_to(leaf, (axis_size, *jnp.shape(leaf)))
+
+    return jax.tree.map(of_leaf, tree, tuple(batched))
 
 
 def _norms(matrices):

@@ -96,6 +96,19 @@ def test_interval_grows_from_one_to_its_limit(x64):
     assert refreshes == [0, 2, 6, 14, 24]
 
 
+def test_vmapped_inverses_are_refreshed_together_and_behind_one_branch(x64):
+    W = jnp.stack([matrices(2), matrices(3)])
+    kept = Inverses(
+        jnp.linalg.inv(W) * 1.01, jnp.array([4, 4], jnp.int32), jnp.array([7, 9], jnp.int32)
+    )
+    update = jax.vmap(lambda kept, W, step: refreshed(kept, W, step, 10), in_axes=(0, 0, None))
+    jax.tree.map(np.testing.assert_array_equal, update(kept, W, 6), kept)
+    np.testing.assert_allclose(update(kept, W, 7).C, jnp.linalg.inv(W), rtol=1e-12)
+    operations = {e.primitive.name for e in jax.make_jaxpr(update)(kept, W, 6).jaxpr.eqns}
+    assert 'cond' in operations
+    assert not operations & {'lu', 'jit', 'while', 'scan'}
+
+
 @pytest.mark.parametrize('off', [1e-3, 0.1, 3.0, 1e4, np.nan])
 def test_newton_schulz_inverts_from_near_and_far(x64, off):
     W = rows(3, (12, 12)) + jnp.eye(12)
