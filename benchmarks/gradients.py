@@ -81,5 +81,5 @@ def parameters(num_layers, width):
 
 def amortised_cache(params, every):
     """The cache of `amortised`: inverses that are due at the first step, and then every so many steps."""
-    W = jnp.stack([layer['W'] for layer in params.values()])
+    W = tuple(layer['W'] for layer in params.values())
     return {'inverses': first_inverses(W).replace(interval=jnp.int32(every))}

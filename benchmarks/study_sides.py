@@ -55,10 +55,10 @@ def single_runs(config):
     source = datasets.load(config).source('train')
     call = experiment.train_call()
     preprocessing = Preprocessing.fit(config, source)
+    init = experiments.initialiser(experiment)
     states, chunks = [], []
     for seeds in study_parts.all_seeds(config):
-        state = experiments.init_from_rows(experiment, source, preprocessing, seeds)
-        state = state.replace(preprocessing=preprocessing)
+        state = init(source, preprocessing, seeds).replace(preprocessing=preprocessing)
         states.append(on.replicate(state, experiment.devices))
         sizes = config.batch_size, config.steps_per_call, experiment.num_devices, 0, 1
         chunks.append(list(batches.chunks(source, seeds.order, 0, *sizes)))

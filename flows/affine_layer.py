@@ -89,17 +89,17 @@ class RelativeAffine(nn.Module):
         return self.forward_and_log_det(x, step)
 
     @nn.compact
-    def forward_and_log_det(self, x, step=None, inverse=None):
+    def forward_and_log_det(self, x, step=None, V=None):
         """From x (B, D) to y (B, D) and log|det W| (B,).
 
-        For 'amortised' in training, step: () int32; without it the gradient is the ordinary one. A given inverse of
-        W (D, D) makes the gradient amortised with it, whatever `gradient` says.
+        For 'amortised' in training, step: () int32; without it the gradient is the ordinary one. A given
+        V (D, D), which stands for W^-T, makes the gradient amortised with it, whatever `gradient` says.
         """
         W, b = self._parameters(x)
-        if inverse is None and self.gradient == 'amortised':
-            inverse = self._kept_inverse(W, step)
-        if inverse is not None:
-            return amortised_affine(x, W, b, inverse)
+        if V is None and self.gradient == 'amortised':
+            V = self._kept_inverse(W, step)
+        if V is not None:
+            return amortised_affine(x, W, b, V)
         if self.gradient == 'equivariant':
             S = self.param('S', nn.initializers.zeros, W.shape[1:], W.dtype)
             return equivariant_affine(x, W, b, S)
@@ -108,12 +108,12 @@ class RelativeAffine(nn.Module):
 
     @nn.compact
     def _kept_inverse(self, W, step):
-        kept = self.variable('cache', 'inverses', first_inverses, W[None])
+        kept = self.variable('cache', 'inverses', first_inverses, (W,))
         if step is None:
             return None
         if self.is_mutable_collection('cache'):
-            kept.value = refreshed(kept.value, W[None], step, self.refresh_every, self.inversion)
-        return kept.value.C[0]
+            kept.value = refreshed(kept.value, (W,), step, self.refresh_every, self.inversion)
+        return kept.value.V[0]
 
     def inverse_and_log_det(self, z):
         """From y (B, D) to x (B, D) and -log|det W| (B,); its gradients are ordinary."""

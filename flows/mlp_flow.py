@@ -69,8 +69,8 @@ class MLPFlow(Flow):
         return self.affine[0].num_features
 
     def _inverses(self, step):
-        """The kept inverses of the W_l, (L, D, D), brought up to date in training."""
-        W = jnp.stack([layer.get_variable('params', 'W') for layer in self.affine])
+        """What stands for the W_l^-T, a tuple of (D, D), brought up to date in training."""
+        W = tuple(layer.get_variable('params', 'W') for layer in self.affine)
         if self.is_initializing():
             kept = first_inverses(W)
         else:
@@ -78,19 +78,19 @@ class MLPFlow(Flow):
             kept = refreshed(kept, W, step, self.refresh_every, self.inversion)
         if self.is_mutable_collection('cache'):
             self.put_variable('cache', 'inverses', kept)
-        return kept.C
+        return kept.V
 
     def _forward(self, z, inverses=None):
         # The two sums stay apart, so that a value made from the first alone does not need the
         # second.
         inverses = [None] * self.num_layers if inverses is None else inverses
         log_s, log_det_W = zero_log_det(z), zero_log_det(z)
-        for layer, C in zip(self.affine[:-1], inverses[:-1], strict=True):
-            y, term = layer.forward_and_log_det(z, inverse=C)
+        for layer, V in zip(self.affine[:-1], inverses[:-1], strict=True):
+            y, term = layer.forward_and_log_det(z, V=V)
             log_det_W += term
             z, term = self.s.forward_and_log_det(y)
             log_s += term
-        z, term = self.affine[-1].forward_and_log_det(z, inverse=inverses[-1])
+        z, term = self.affine[-1].forward_and_log_det(z, V=inverses[-1])
         return z, log_s, log_det_W + term
 
     def forward_and_log_det(self, x):

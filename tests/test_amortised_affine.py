@@ -15,7 +15,15 @@ def rows(seed, shape):
 
 
 def matrices(seed, layers=2, size=4):
-    return rows(seed, (layers, size, size)) + 3 * jnp.eye(size)[None]
+    return tuple(rows(seed, (layers, size, size)) + 3 * jnp.eye(size)[None])
+
+
+def transposed_inverses(W):
+    return tuple(jnp.linalg.inv(W_l).T for W_l in W)
+
+
+def scaled(W, *factors):
+    return tuple(f * V for f, V in zip(factors, transposed_inverses(W), strict=True))
 
 
 def gradient(model, variables, x, step=1):
@@ -69,19 +77,19 @@ def test_layer_of_its_own_keeps_its_inverse(x64):
 
 def test_inverses_are_kept_until_they_are_due(x64):
     W = matrices(2)
-    kept = Inverses(jnp.linalg.inv(W) * 1.01, jnp.int32(4), jnp.int32(7))
+    kept = Inverses(scaled(W, 1.01, 1.01), jnp.int32(4), jnp.int32(7))
     for leaf, same in zip(*map(jax.tree.leaves, (refreshed(kept, W, 6, 10), kept)), strict=True):
         np.testing.assert_array_equal(leaf, same)
     fresh = refreshed(kept, W, 7, 10)
-    np.testing.assert_allclose(fresh.C, jnp.linalg.inv(W), rtol=1e-12)
+    np.testing.assert_allclose(fresh.V, transposed_inverses(W), rtol=1e-12)
     assert fresh.due == 7 + fresh.interval
 
 
 @pytest.mark.parametrize(('factor', 'interval'), [(1.01, 8), (1.4, 4), (1.7, 2)])
 def test_interval_follows_how_far_the_inverses_fell_behind(x64, factor, interval):
     W = matrices(2)
-    worst = jnp.array([1.0, factor])[:, None, None]  # one layer alone decides
-    kept = Inverses(jnp.linalg.inv(W) * worst, jnp.int32(4), jnp.int32(0))
+    # One layer alone decides.
+    kept = Inverses(scaled(W, 1.0, factor), jnp.int32(4), jnp.int32(0))
     assert refreshed(kept, W, 5, 100).interval == interval
     assert refreshed(kept, W, 5, 3).interval == min(interval, 3)
 
@@ -97,13 +105,13 @@ def test_interval_grows_from_one_to_its_limit(x64):
 
 
 def test_vmapped_inverses_are_refreshed_together_and_behind_one_branch(x64):
-    W = jnp.stack([matrices(2), matrices(3)])
-    kept = Inverses(
-        jnp.linalg.inv(W) * 1.01, jnp.array([4, 4], jnp.int32), jnp.array([7, 9], jnp.int32)
-    )
+    W = jax.tree.map(lambda *seeds: jnp.stack(seeds), matrices(2), matrices(3))
+    inverses = jax.vmap(transposed_inverses)(W)
+    steps = jnp.array([4, 4], jnp.int32), jnp.array([7, 9], jnp.int32)
+    kept = Inverses(jax.tree.map(lambda V: 1.01 * V, inverses), *steps)
     update = jax.vmap(lambda kept, W, step: refreshed(kept, W, step, 10), in_axes=(0, 0, None))
     jax.tree.map(np.testing.assert_array_equal, update(kept, W, 6), kept)
-    np.testing.assert_allclose(update(kept, W, 7).C, jnp.linalg.inv(W), rtol=1e-12)
+    np.testing.assert_allclose(update(kept, W, 7).V, inverses, rtol=1e-12)
     operations = {e.primitive.name for e in jax.make_jaxpr(update)(kept, W, 6).jaxpr.eqns}
     assert 'cond' in operations
     assert not operations & {'lu', 'jit', 'while', 'scan'}
@@ -121,10 +129,11 @@ def test_cache_changes_in_training_only():
     x = rows(4, (6, 3)).astype(jnp.float32)
     model = MLPFlow(gradient='amortised')
     variables = model.init(jax.random.key(0), x, None, 0, method='objective')
-    assert variables['cache']['inverses'].C.shape == (2, 3, 3)
+    assert [V.shape for V in variables['cache']['inverses'].V] == [(3, 3)] * 2
     assert 'affine_0' not in variables['cache']
     _, state = gradient(model, perturbed(variables), x)
-    assert not np.allclose(state['cache']['inverses'].C, variables['cache']['inverses'].C)
+    kept = variables['cache']['inverses'].V
+    assert not np.allclose(state['cache']['inverses'].V, kept)
     value = model.apply(variables, x, method='log_likelihood')
     plain = MLPFlow().apply({'params': variables['params']}, x, method='log_likelihood')
     np.testing.assert_array_equal(value, plain)
@@ -136,10 +145,9 @@ def test_mapping_over_examples_counts_the_log_determinant_once(x64):
 
     def total(W, over_rows):
         def log_det(x):
-            inverse = jnp.linalg.inv(W)
             variables = {'params': {'W': W}}
-            method = 'forward_and_log_det'
-            return layer.apply(variables, x, inverse=inverse, method=method)[1]
+            V = jnp.linalg.inv(W).T
+            return layer.apply(variables, x, V=V, method='forward_and_log_det')[1]
 
         return (
             jax.vmap(lambda row: log_det(row[None])[0])(x).sum() if over_rows else log_det(x).sum()

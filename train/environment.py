@@ -14,5 +14,5 @@ def prepare():
     forced = re.search(r'host_platform_device_count=(\d+)', os.environ.get('XLA_FLAGS', ''))
     if forced:
         # With fewer than two threads a device, collectives of several host devices can deadlock.
-        threads = max(16, threads, 4 * int(forced.group(1)))
+        threads = max(threads, 3 * int(forced.group(1)))
     os.environ.setdefault('NPROC', str(threads))

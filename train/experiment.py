@@ -131,22 +131,28 @@ def fresh_state(experiment, source):
     source: the training split.
     """
     preprocessing = Preprocessing.fit(experiment.config, source)
-    state = init_from_rows(experiment, source, preprocessing, experiment.seeds)
+    state = initialiser(experiment)(source, preprocessing, experiment.seeds)
     return state.replace(preprocessing=preprocessing)
 
 
-def init_from_rows(experiment, source, preprocessing, seeds):
-    """A fresh state by `seeds`, without the preprocessing, which is fitted and stays apart."""
-    rows = init_rows(seeds.init, len(source), experiment.config.init_examples)
+def initialiser(experiment):
+    """`init(source, preprocessing, seeds)`: a fresh state by `Seeds`, without the preprocessing, which stays apart.
+
+    Compiled once for all seeds.
+    """
 
     @jax.jit
-    def init(preprocessing, raw, rows):
-        keys = example_keys(seeds.init, 'init', 0, rows)
+    def from_rows(preprocessing, raw, rows, seed):
+        keys = example_keys(seed, 'init', 0, rows)
         examples, _ = preprocess(preprocessing, raw, keys, training=True)
-        return experiment.init(seeds.init, examples)
+        return experiment.init(seed, examples)
 
-    state = init(preprocessing, source.gather(rows), rows)
-    return state.replace(seed=jnp.uint32(seeds.noise))
+    def init(source, preprocessing, seeds):
+        rows = init_rows(seeds.init, len(source), experiment.config.init_examples)
+        state = from_rows(preprocessing, source.gather(rows), rows, np.uint32(seeds.init))
+        return state.replace(seed=jnp.uint32(seeds.noise))
+
+    return init
 
 
 def init_rows(seed, size, number):

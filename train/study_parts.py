@@ -72,10 +72,8 @@ def training_call(experiment):
 def first_states(experiment, source, seeds):
     """The states of all seeds before their first step, on the host, leading axis (seeds,) but for what they share."""
     preprocessing = Preprocessing.fit(experiment.config, source)
-    states = [
-        jax.device_get(experiments.init_from_rows(experiment, source, preprocessing, each))
-        for each in seeds
-    ]
+    init = experiments.initialiser(experiment)
+    states = [jax.device_get(init(source, preprocessing, each)) for each in seeds]
     stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *states)
     return stacked.replace(step=states[0].step, preprocessing=jax.device_get(preprocessing))
 
