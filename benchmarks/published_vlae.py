@@ -6,9 +6,9 @@ that inverse:
 
     L_t = I + J^T J / s^2      mu* = L_t^-1 J^T (x - b) / s^2,  b = f(mu_t) - J mu_t      q = N(mu_T, L_T^-1)
 
-Only the Gaussian output. J is laid out as (B, k, D), so that XLA makes it and its gradient by few large products: as
-(B, D, k) they would take twice as long. Every function takes the parameters of `vaes.VLAE`, so that both sides start
-from, and can be compared at, the same numbers.
+Only the Gaussian output. J is laid out as (B, k, D), so that it and its gradient are large products of two matrices,
+which XLA makes fastest. Every function takes the parameters of `vaes.VLAE`, so that both sides start from, and can be
+compared at, the same numbers.
 """
 
 import jax

@@ -23,8 +23,8 @@ def setting(num_features, batch):
     model = VLAE(num_features=num_features)
     keys = jax.random.split(jax.random.key(0, impl='threefry2x32'), batch)
     x = jax.random.normal(jax.random.key(1), (batch, num_features))
-    params_key = {'params': jax.random.key(2)}
-    params = model.init(params_key, x, keys, jnp.int32(0), method='objective')['params']
+    initialise = jax.jit(functools.partial(model.init, method='objective'))
+    params = initialise({'params': jax.random.key(2)}, x, keys, jnp.int32(0))['params']
     return model, params, x, keys
 
 
