@@ -291,7 +291,7 @@ def test_half_precision_input_keeps_its_type_and_log_det_stays_single():
 
 
 def test_layer_names_the_rule_that_an_argument_breaks():
-    with pytest.raises(ValueError, match='relative, ordinary'):
+    with pytest.raises(ValueError, match='relative, equivariant, ordinary'):
         RelativeAffine(gradient='natural')
     with pytest.raises(ValueError, match=r'shape \(B, D\), got \(3,\)'):
         RelativeAffine().init(jax.random.key(0), jnp.ones(3))

@@ -99,7 +99,8 @@ def learning_curve(records):
     if len(values) > 4:
         low, high = np.nanpercentile(values, [0, 90])
         axes.set_ylim(low - 0.05 * (high - low + 1e-9), high + 0.05 * (high - low + 1e-9))
-    axes.legend()
+    if values:
+        axes.legend()
     return figure_png(figure)
 
 
