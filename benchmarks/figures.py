@@ -3,12 +3,12 @@
 import contextlib
 
 from benchmarks import timing
+from train import markdown
 
 
 def table(header, rows):
     """A Markdown table; the first column is text, the others are numbers or remarks."""
-    lines = [header, ['---'] + ['---:'] * (len(header) - 1), *rows]
-    return '\n'.join('| ' + ' | '.join(str(cell) for cell in line) + ' |' for line in lines)
+    return markdown.table(header, rows, numbers=True)
 
 
 def number(value, digits=3):

@@ -68,8 +68,10 @@ class MLPFlow(Flow):
         """The width D of an initialised model."""
         return self.affine[0].num_features
 
-    def _inverses(self, step):
+    def _inverses(self, x, step):
         """What stands for the W_l^-T, a tuple of (D, D), brought up to date in training."""
+        if self.is_initializing():
+            self._forward(x)  # the W_l come into being
         W = tuple(layer.get_variable('params', 'W') for layer in self.affine)
         if self.is_initializing():
             kept = first_inverses(W)
@@ -134,9 +136,7 @@ class MLPFlow(Flow):
         to know.
         """
         del keys
-        if self.is_initializing():
-            self._forward(x)  # the W_l come into being
-        inverses = self._inverses(step) if self.gradient == 'amortised' else None
+        inverses = self._inverses(x, step) if self.gradient == 'amortised' else None
         z, log_s, log_det_W = self._forward(x, inverses)
         nll = -(prior(self.prior).log_prob(z) + log_s)
         return {'loss': nll - log_det_W, 'nll_without_log_det_W': nll}

@@ -6,9 +6,9 @@ import numpy as np
 from flows.keys import fold_in
 from train import devices as on
 from train.data import batches
+from train.inference_gaps import inference_gaps
 from train.randomness import MODEL, example_keys
 from train.step import preprocess
-from vaes.gaps import inference_gaps
 
 # The place of a split in the keys of its evaluation noise.
 SPLITS = {'train': 0, 'validation': 1, 'test': 2}
@@ -59,7 +59,7 @@ class Evaluator:
         return self._evaluate(('elbo', num_samples), function, state, source, split)
 
     def gaps(self, state, source, split, num_samples):
-        """The bound, that of the best posterior, and log p(x), (N,) each in nats; see `vaes.gaps.inference_gaps`."""
+        """The bound, that of the best posterior, and log p(x), (N,) each in nats; see `inference_gaps`."""
 
         def function(variables, x, keys):
             return inference_gaps(self._model, variables, x, keys, num_samples)

@@ -1,4 +1,4 @@
-"""What `train.evaluate --gaps` prints: how far the bound is below the likelihood, and why; see `vaes.gaps`."""
+"""What `train.evaluate --gaps` prints: how far the bound is below the likelihood, and why; see `inference_gaps`."""
 
 import numpy as np
 

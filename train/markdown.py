@@ -3,9 +3,10 @@
 import html
 
 
-def table(columns, rows):
-    """A table; cells are anything with a str."""
-    lines = [columns, ['---'] * len(columns), *rows]
+def table(columns, rows, *, numbers=False):
+    """A table; cells are anything with a str. numbers: all columns but the first are set to the right."""
+    rule = '---:' if numbers else '---'
+    lines = [columns, ['---', *[rule] * (len(columns) - 1)], *rows]
     return '\n'.join('| ' + ' | '.join(str(cell) for cell in line) + ' |' for line in lines)
 
 

@@ -10,7 +10,8 @@ import scipy.stats
 from convergence_models import prepared, quick_jit
 from vaes_laplace_models import B, D, K, LinearDecoder, build, example_keys, examples
 
-from vaes import IAFVAE, VAE, VLAE, gaps
+from train import inference_gaps as gaps
+from vaes import IAFVAE, VAE, VLAE
 
 
 def measure(model, variables, x, **settings):
