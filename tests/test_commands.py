@@ -179,7 +179,7 @@ def test_batch_that_the_devices_do_not_divide_is_refused(tmp_path):
 def test_folder_without_a_run_is_refused(tmp_path, module):
     done = command(module, f'--workdir={tmp_path}')
     assert done.returncode == 1
-    assert 'found no config.json' in done.stderr.splitlines()[-1]
+    assert 'has no config.json' in done.stderr.splitlines()[-1]
 
 
 def test_workdir_of_another_run_is_refused_and_left_as_it_was(trained):

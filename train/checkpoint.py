@@ -208,7 +208,9 @@ def _first_line(error):
 def reading(workdir):
     """The checkpoints of an existing workdir; a UserError where it holds none."""
     if not (epath.Path(workdir) / 'checkpoints').exists():
-        raise UserError(f'--workdir must hold a training run, found no checkpoints in {workdir}.')
+        raise UserError(
+            f'{workdir} must hold a training run and has no checkpoints; give the folder that training printed.'
+        )
     with Checkpoints(workdir, read_only=True) as checkpoints:
         if not checkpoints.steps():
             raise UserError(

@@ -13,7 +13,9 @@ def read_config(workdir):
     """The config of a run's folder; a UserError where there is none."""
     path = workdir / 'config.json'
     if not path.exists():
-        raise UserError(f'--workdir must hold a training run, found no config.json in {workdir}.')
+        raise UserError(
+            f'{workdir} must hold a training run and has no config.json; give the folder that training printed.'
+        )
     return ml_collections.ConfigDict(workdirs.read_json(path))
 
 

@@ -46,21 +46,18 @@ def main(argv):
 
 def _samples(config, trained, key):
     """(array in data space, picture or None, what it is): not clipped, which only a picture needs."""
-    import jax
     import numpy as np
 
     from train import data as datasets
-    from train import pictures
+    from train import pictures, showing
     from train.errors import UserError
 
     model, variables, preprocessing = trained
     if getattr(model, 'is_onto', True) is False:
         raise UserError(model.warning)
     shape = datasets.describe(config).shape
-    method = 'sample_mean' if hasattr(model, 'sample_mean') else 'sample'
-    with jax.default_matmul_precision('highest'):
-        x = model.apply(variables, key, _NUMBER.value, method=method)
-        samples = np.asarray(preprocessing.inverse_and_log_det(x)[0]).reshape(-1, *shape)
+    x = showing.in_data_space(model, _NUMBER.value, variables, preprocessing, key)
+    samples = np.asarray(x).reshape(-1, *shape)
     png = None
     if len(shape) == 3:
         png = pictures.image_grid(samples, 10)

@@ -24,12 +24,15 @@ def epoch_line(values):
 
 
 def draw(model, variables, preprocessing, key, number):
-    """`number` samples in data space, (n, D), as numpy; images of latent-variable models are the mean of p(x|z)."""
-    return np.asarray(preprocessing.to_display(_draw(model, number, variables, preprocessing, key)))
+    """`number` samples to look at, (n, D), as numpy; see `in_data_space`."""
+    return np.asarray(
+        preprocessing.to_display(in_data_space(model, number, variables, preprocessing, key))
+    )
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
-def _draw(model, number, variables, preprocessing, key):
+def in_data_space(model, number, variables, preprocessing, key):
+    """`number` samples (n, D), not clipped; images of latent-variable models are the mean of p(x|z)."""
     means = preprocessing.units.is_image and hasattr(model, 'sample_mean')
     with jax.default_matmul_precision('highest'):
         x = model.apply(variables, key, number, method='sample_mean' if means else 'sample')
