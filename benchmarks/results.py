@@ -1,4 +1,4 @@
-"""`RESULTS.md`: every published figure beside the one obtained here, then explorations, benchmarks and other runs.
+"""`RESULTS.md`: every published figure beside the one obtained here, then explorations, curves, benchmarks, other runs.
 
     python -m benchmarks.results
 
@@ -11,7 +11,7 @@ import json
 import math
 import pathlib
 
-from benchmarks import records
+from benchmarks import curves, records
 from benchmarks.published_sections import SECTIONS, study_tests
 from benchmarks.records import figure
 from train.markdown import table
@@ -150,6 +150,7 @@ def page(folder):
     unnamed = [{name: kept[name] for name in kept if name not in named} for kept in (runs, studies)]
     parts += [
         ('Exploration', explorations(folder)),
+        ('Curves', curves.section(curves.read(folder), runs)),
         ('Benchmarks', benchmarks(folder)),
         ('Other runs', other_runs(*unnamed)),
         ('Records', record_table(found)),

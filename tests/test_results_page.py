@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from benchmarks import records, results
+from benchmarks import curves, records, results
 from configs import nice_cifar10, study_toy
 
 
@@ -223,3 +223,41 @@ def test_benchmark_shows_its_requirements_or_else_its_medians(folder):
 )
 def test_figures_have_the_digits_that_their_error_allows(value, error, text):
     assert records.figure(value, error) == text
+
+
+def test_curves_are_shown_by_epoch_in_nats_and_in_bits_where_the_volume_is_constant(folder):
+    found = record(
+        nice_cifar10.get_config(), validation_quantity='nll', nats=-4730.0, bits_per_dim=5.4
+    )
+    found['config']['preprocessing'] = 'none'
+    write(folder, 'runs/constant', found)
+    write(
+        folder, 'runs/logit', found | {'config': found['config'] | {'preprocessing': 'logit_mean'}}
+    )
+    lines = [
+        {'epoch': 1, 'step': 20, 'steps_per_second': 10.0, 'validation_nll': 4730.0},
+        {'epoch': 2, 'step': 40, 'steps_per_second': 5.0},  # not validated
+        {
+            'epoch': 3,
+            'step': 60,
+            'steps_per_second': 20.0,
+            'validation_nll': 4730.0 + 3072 * math.log(2),
+        },
+    ]
+    for name in ('constant', 'logit'):
+        text = '\n'.join(json.dumps(line) for line in lines)
+        (folder / 'runs' / f'{name}.jsonl').write_text(text + '\n')
+    page = results.page(folder)
+    assert '| `runs/constant` | nats | 4730 |  | 6859 | 2 s |  |' in page
+    assert '| `runs/constant` | bits/dim | 5.4 |  | 6.4 | 2 s |  |' in page
+    assert '| `runs/logit` | nats | 4730 |  | 6859 | 2 s |  |' in page
+    assert '| `runs/logit` | bits/dim' not in page
+
+
+def test_curve_of_updates_has_their_errors_at_both_ends():
+    lines = [
+        {'reconstruction_error_0': 9.0, 'reconstruction_error_1': 8.5},
+        {'reconstruction_error_0': 5.0, 'reconstruction_error_1': 4.25},
+    ]
+    assert curves.updates(lines) == '9, 8.5 to 5, 4.25'
+    assert curves.updates([{'nll': 1.0}]) == ''
