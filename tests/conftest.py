@@ -24,6 +24,13 @@ import pytest
 jax.config.update('jax_numpy_rank_promotion', 'raise')
 
 
+@pytest.fixture(scope='session', autouse=True)
+def compiled_once(tmp_path_factory):
+    """Programs that several tests of a process compile are compiled once."""
+    jax.config.update('jax_compilation_cache_dir', str(tmp_path_factory.mktemp('compiled')))
+    jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.2)
+
+
 @pytest.fixture
 def x64():
     """Run a test in float64, for identities that hold to rounding."""
