@@ -1,6 +1,7 @@
 """How coupling flows, VAEs and ladder VAEs train over many seeds on densities in the plane.
 
     python -m train.study --config=configs/study_toy.py --config.num_seeds=10
+    python -m train.study --config=configs/study_toy.py:long --config.toy_name=checkerboard
     python -m train.study --config=configs/study_toy.py --config.num_seeds=10 --config.model=study_vae
 
 Published, 500 epochs of 500 batches of 4,096, ten seeds (validation, nats, mean): 8gaussians flow 2.95 at the end, one
@@ -11,7 +12,7 @@ from configs import default
 
 
 def get_config(variant=''):
-    """The study, or its `smoke` variant that ends in seconds."""
+    """The study, its `long` variant for the flow, or its `smoke` variant that ends in seconds."""
     config = default.get_config()
     config.model = 'flow'
     config.dataset = 'toy'
@@ -28,5 +29,14 @@ def get_config(variant=''):
     config.seed_data = 0
     config.eval_batch_size = 10_240
     config.num_samples = 500
-    smoke = {'epochs': 2, 'toy_size': 2048, 'num_seeds': 3, 'schedule_steps': 8, 'num_samples': 10}
-    return default.with_variant(config, variant, {'smoke': smoke})
+    variants = {
+        'long': {'lr': 5e-3, 'schedule_steps': 70_000, 'epochs': 350},
+        'smoke': {
+            'epochs': 2,
+            'toy_size': 2048,
+            'num_seeds': 3,
+            'schedule_steps': 8,
+            'num_samples': 10,
+        },
+    }
+    return default.with_variant(config, variant, variants)

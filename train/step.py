@@ -52,7 +52,7 @@ def make_step(model, optimizer, *, ema=0.0, matmul_precision='highest'):
     def step(state, batch, indices):
         with jax.default_matmul_precision(matmul_precision):
             gradient, terms, model_state = gradient_and_terms(model, state, batch, indices)
-        gradient = jax.lax.pmean(gradient, AXIS)
+        gradient = _mean_over_devices(gradient)
         sums = jax.lax.psum({name: term.sum() for name, term in terms.items()}, AXIS)
         count = jax.lax.psum(jnp.float32(len(batch)), AXIS)
         norm = optax.tree.norm(gradient)
@@ -84,6 +84,11 @@ def make_step(model, optimizer, *, ema=0.0, matmul_precision='highest'):
         return state, _counted(ok, sums, count, norm)
 
     return step
+
+
+def _mean_over_devices(gradient):
+    # On one device there is nothing to exchange, and XLA would copy the gradient all the same.
+    return gradient if jax.lax.psum(1, AXIS) == 1 else jax.lax.pmean(gradient, AXIS)
 
 
 def _counted(ok, sums, count, norm):
