@@ -24,5 +24,6 @@ def get_config(variant=''):
     config.schedule_steps = 39_780
     config.epochs = 102
     config.generation_every = 50
+    config.eval_batch_size = 5000  # each call factors every W
     smoke = {'epochs': 1, 'schedule_steps': 390, 'warmup': 50}
     return default.with_variant(config, variant, {'smoke': smoke})

@@ -19,4 +19,5 @@ def get_config(variant=''):
     config.lr = 1e-4
     config.epochs = 100
     config.steps_per_call = 500
+    config.eval_batch_size = 5000  # each call factors every W
     return default.with_variant(config, variant, {'smoke': {'epochs': 1, 'batch_size': 100}})

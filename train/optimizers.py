@@ -2,17 +2,22 @@
 
 import optax
 
+from train.adam import scale_by_adam
 from train.equivariant import equivariant
 from train.errors import UserError
 
 
 def _adam(rate, config):
-    return optax.adam(rate, b1=config.b1, b2=config.b2, eps=config.eps)
+    return optax.chain(
+        scale_by_adam(config.b1, config.b2, config.eps), optax.scale_by_learning_rate(rate)
+    )
 
 
 def _adamw(rate, config):
-    return optax.adamw(
-        rate, b1=config.b1, b2=config.b2, eps=config.eps, weight_decay=config.weight_decay
+    return optax.chain(
+        scale_by_adam(config.b1, config.b2, config.eps),
+        optax.add_decayed_weights(config.weight_decay),
+        optax.scale_by_learning_rate(rate),
     )
 
 
