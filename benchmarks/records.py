@@ -138,10 +138,11 @@ def _overrides(fields, found):
 
 
 def study_metrics(found):
-    """min, max, last, first, exceeds of a study, mean +- standard deviation over its seeds, as text."""
+    """min, max, last, first, exceeds of a study, mean +- standard deviation over several seeds, as text."""
     table = found['metrics']['published']
+    shown = 2 if len(found['seeds']) > 1 else 1
     names = ('min', 'max', 'last', 'first', 'exceeds')
-    return {name: figure(*table[name]) if name in table else '' for name in names}
+    return {name: figure(*table[name][:shown]) if name in table else '' for name in names}
 
 
 def study_test(found):
@@ -150,5 +151,7 @@ def study_test(found):
     values = values[np.isfinite(values)]
     if not len(values):
         return 'not finite'
+    if len(values) == 1:
+        return f'{figure(float(values[0]))} (1 seed)'
     error = 2 * values.std() / math.sqrt(len(values))
     return f'{figure(float(values.mean()), float(error))} ({len(values)} seeds)'

@@ -167,6 +167,16 @@ def test_study_stands_below_its_published_row(folder):
     assert '`python -m train.study --config=configs/study_toy.py' in text
 
 
+def test_one_seed_has_no_spread():
+    found = {
+        'seeds': [{}],
+        'metrics': {'published': {'min': [99.89, 0.0], 'last': [99.93, 0.0]}},
+        'test_nats': [-94.23],
+    }
+    assert records.study_metrics(found)['min'] == '99.89'
+    assert records.study_test(found) == '-94.23 (1 seed)'
+
+
 def test_candidates_are_ranked_by_validation_with_broken_ones_last(folder):
     candidates = [
         {'name': 'b', 'settings': {'lr': 1e-2}, 'validation_nats': None, 'seeds': 1},
