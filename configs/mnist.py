@@ -1,4 +1,4 @@
-"""MLP flow on MNIST (Gresele et al. 2020, arXiv:2006.15090), from a whitening start by the equivariant relative gradient.
+"""MLP flow on MNIST (Gresele et al. 2020, arXiv:2006.15090), whitening start, equivariant relative gradient.
 
     python -m train.main --config=configs/mnist.py
 
