@@ -56,7 +56,7 @@ def _samples(config, trained, key):
     if getattr(model, 'is_onto', True) is False:
         raise UserError(model.warning)
     shape = datasets.describe(config).shape
-    x = showing.in_data_space(model, _NUMBER.value, variables, preprocessing, key)
+    x = showing.in_data_space(model, variables, preprocessing, key, _NUMBER.value)
     samples = np.asarray(x).reshape(-1, *shape)
     png = None
     if len(shape) == 3:

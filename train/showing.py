@@ -25,13 +25,12 @@ def epoch_line(values):
 
 def draw(model, variables, preprocessing, key, number):
     """`number` samples to look at, (n, D), as numpy; see `in_data_space`."""
-    return np.asarray(
-        preprocessing.to_display(in_data_space(model, number, variables, preprocessing, key))
-    )
+    samples = in_data_space(model, variables, preprocessing, key, number)
+    return np.asarray(preprocessing.to_display(samples))
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1))
-def in_data_space(model, number, variables, preprocessing, key):
+@functools.partial(jax.jit, static_argnames=('model', 'number'))
+def in_data_space(model, variables, preprocessing, key, number):
     """`number` samples (n, D), not clipped; images of latent-variable models are the mean of p(x|z)."""
     means = preprocessing.units.is_image and hasattr(model, 'sample_mean')
     with jax.default_matmul_precision('highest'):
