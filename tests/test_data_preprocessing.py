@@ -1,6 +1,5 @@
-"""Encoders, fitted bijectors and units: exact grids, true log-determinants, one likelihood in all units."""
+"""Preprocessing: fits to the training split, presets, one likelihood in all units."""
 
-import decimal
 import math
 from types import SimpleNamespace
 
@@ -9,10 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from tests.pixels import keys
 from train import data
 from train.data import fitting
-from train.data.bijectors import ZCA, Centre, Logit, Standardise, Symmetric
-from train.data.encoders import Binarise, Dequantise, Flip, Identity, Scale
+from train.data.bijectors import Symmetric
+from train.data.encoders import Dequantise, Identity, Scale
 from train.data.preprocessing import PRESETS, RANGED, Preprocessing
 from train.data.sources import ArraySource, Subset
 from train.data.units import Units
@@ -36,133 +36,6 @@ def config(**fields):
             **fields,
         }
     )
-
-
-def keys(n, seed=0):
-    return jax.random.split(jax.random.key(seed, impl='threefry2x32'), n)
-
-
-def raw(n=6, d=5, levels=256):
-    rows = np.random.default_rng(0).integers(0, levels, (n, d)).astype(np.uint8)
-    rows[0] = 0
-    rows[1] = levels - 1
-    return rows
-
-
-@pytest.mark.parametrize('training', [False, True])
-def test_dequantised_values_are_exact_grid_midpoints_in_float32(training):
-    pixels = raw(200, 500)
-    t = np.asarray(Dequantise(256).encode(pixels, keys(200), training))
-    assert t.dtype == np.float32
-    grid = t.astype(np.float64) * 2**24
-    np.testing.assert_array_equal(grid % 2, 1)  # p + u = odd / 2^16
-    np.testing.assert_array_equal(np.floor(t.astype(np.float64) * 256), pixels)
-    assert (t.min() > 0, t.max() < 1) == (True, True)
-    np.testing.assert_array_equal((1 - t).astype(np.float64), 1 - t.astype(np.float64))
-
-
-def test_dequantisation_noise_is_uniform():
-    pixels = np.full((2000, 50), 7, np.uint8)
-    u = np.asarray(Dequantise(256).encode(pixels, keys(2000), True), np.float64) * 256 - 7
-    n = u.size
-    assert abs(u.mean() - 0.5) < 4 / math.sqrt(12 * n)
-    assert abs(u.var() - 1 / 12) < 4 * math.sqrt(1 / 180 / n)
-    gap = np.abs(np.sort(u.ravel()) - (np.arange(n) + 0.5) / n).max()
-    assert gap < 2.2 / math.sqrt(n)  # Kolmogorov-Smirnov, p = 1e-4
-    assert len(np.unique(u[:, 0])) > 1900
-
-
-def test_noise_belongs_to_the_example_not_to_its_batch():
-    pixels, encoder = raw(), Dequantise(256)
-    together = encoder.encode(pixels, keys(6), True)
-    alone = jnp.concatenate(
-        [encoder.encode(pixels[i : i + 1], keys(6)[i : i + 1], True) for i in range(6)]
-    )
-    np.testing.assert_array_equal(together, alone)
-    assert (np.asarray(encoder.encode(pixels, keys(6, seed=1), True)) != np.asarray(together)).any()
-
-
-@pytest.mark.parametrize('levels', [2, 17, 256])
-def test_any_number_of_levels_stays_inside_the_unit_interval(levels):
-    pixels = raw(50, 400, levels)
-    t = np.asarray(Dequantise(levels).encode(pixels, keys(50), True))
-    assert (t.min() > 0, t.max() < 1) == (True, True)
-    assert (np.abs(t * levels - 0.5 - pixels) <= 0.5 + 1e-5).all()
-
-
-@pytest.mark.usefixtures('x64')
-def test_float64_gives_the_same_dequantised_numbers():
-    t = Dequantise(256).encode(raw(), keys(6), True)
-    assert t.dtype == jnp.float64
-    with jax.enable_x64(False):
-        np.testing.assert_array_equal(t, Dequantise(256).encode(raw(), keys(6), True))
-
-
-def test_identity_leaves_real_numbers_alone():
-    x = np.random.default_rng(0).normal(size=(4, 2)).astype(np.float32)
-    np.testing.assert_array_equal(Identity().encode(x, keys(4), True), x)
-
-
-def exact_logit(t, alpha):
-    """logit(alpha + (1 - 2 alpha) t) and its log-derivative, to 50 digits."""
-    with decimal.localcontext(prec=50):
-        t, alpha = decimal.Decimal(float(t)), decimal.Decimal(alpha)
-        s = alpha + (1 - 2 * alpha) * t
-        return float((s / (1 - s)).ln()), float(((1 - 2 * alpha) / (s * (1 - s))).ln())
-
-
-@pytest.mark.parametrize('alpha', [1e-6, 0.05])
-@pytest.mark.parametrize('x64_enabled', [False, True])
-def test_logit_is_accurate_to_the_edges_of_the_interval(alpha, x64_enabled):
-    t = np.array([2**-24, 1e-5, 0.1, 0.5, 0.9, 1 - 2**-17, 1 - 2**-22, 1 - 2**-24], np.float32)
-    with jax.enable_x64(x64_enabled):
-        dtype = jnp.float64 if x64_enabled else jnp.float32
-        y, log_det = Logit(alpha).forward_and_log_det(jnp.asarray(t, dtype)[:, None])
-    expected_y, expected_log_det = np.array([exact_logit(value, alpha) for value in t]).T
-    tolerance = 1e-14 if x64_enabled else 3e-7
-    np.testing.assert_allclose(y[:, 0], expected_y, rtol=tolerance, atol=tolerance)
-    np.testing.assert_allclose(log_det, expected_log_det, rtol=tolerance, atol=tolerance)
-
-
-def whitening():
-    root = jnp.array([[2.0, 0.5, 0.0], [0.5, 1.0, -0.3], [0.0, -0.3, 0.7]])
-    log_det = -jnp.linalg.slogdet(root)[1]
-    return ZCA(jnp.array([0.1, 0.3, -2.0]), jnp.linalg.inv(root), root, log_det)
-
-
-BIJECTORS = {
-    'logit 1e-6': lambda: Logit(1e-6),
-    'logit 0.05': lambda: Logit(0.05),
-    'standardise': lambda: Standardise(jnp.array([0.1, 0.3, -2.0]), jnp.array([0.5, 2.0, 1e-3])),
-    'symmetric': Symmetric,
-    'mean': lambda: Centre(jnp.array([0.1, 0.3, -2.0])),
-    'zca': whitening,
-}
-
-
-@pytest.mark.usefixtures('x64')
-@pytest.mark.parametrize('name', BIJECTORS)
-def test_bijector_inverts_and_its_log_det_is_that_of_autodiff(name):
-    bijector = BIJECTORS[name]()
-    t = jax.random.uniform(jax.random.key(0), (7, 3), minval=0.01, maxval=0.99)
-    y, log_det = bijector.forward_and_log_det(t)
-    back, inverse_log_det = bijector.inverse_and_log_det(y)
-    np.testing.assert_allclose(back, t, atol=1e-12)
-    np.testing.assert_allclose(inverse_log_det, -log_det, atol=1e-9)
-    jacobians = jax.vmap(jax.jacobian(lambda row: bijector.forward_and_log_det(row[None])[0][0]))(t)
-    np.testing.assert_allclose(log_det, jnp.linalg.slogdet(jacobians)[1], atol=1e-10)
-
-
-@pytest.mark.parametrize('name', BIJECTORS)
-def test_bijector_keeps_float32(name):
-    y, log_det = BIJECTORS[name]().forward_and_log_det(jnp.full((2, 3), 0.25, jnp.float32))
-    assert (y.dtype, log_det.dtype, log_det.shape) == (jnp.float32, jnp.float32, (2,))
-
-
-def test_logit_inverse_survives_what_a_model_may_sample():
-    t, log_det = Logit(1e-6).inverse_and_log_det(jnp.array([[-1e4, 0.0, 1e4]]))
-    np.testing.assert_allclose(t, [[0, 0.5, 1]], atol=2e-6)
-    assert np.isfinite(log_det).all()
 
 
 VARIANTS = [(preset, False) for preset in PRESETS if preset != 'binarise']
@@ -380,33 +253,9 @@ def test_scale_keeps_the_grid_and_pixel_mean_centres_it():
     assert (preprocessing.units.bits_per_dim(0.0, 64), float(log_det[0])) == (None, 0.0)
 
 
-def test_binarised_pixels_are_bernoulli_draws_of_their_grey_level():
-    n = 4000
-    pixels = np.tile(np.array([0, 1, 64, 254, 255], np.uint8), (n, 1))
-    x = np.asarray(Binarise(256).encode(pixels, keys(n), True))
-    assert set(np.unique(x)) == {0.0, 1.0}
-    p = np.array([0, 1, 64, 254, 255]) / 255
-    assert (np.abs(x.mean(0) - p) <= 4 * np.sqrt(p * (1 - p) / n)).all()
-    np.testing.assert_array_equal(x, Binarise(256).encode(pixels, keys(n), False))
-    assert (x != np.asarray(Binarise(256).encode(pixels, keys(n, seed=1), True))).any()
-
-
 def test_binary_data_are_measured_in_bits_without_a_volume():
     units = Preprocessing.template(config(preprocessing='binarise'), (8, 8, 1)).units
     assert units.bits_per_dim(-64 * math.log(2), 64) == pytest.approx(1)
-
-
-def test_training_images_are_mirrored_half_of_the_time_and_others_never():
-    images = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(1, -1).repeat(400, 0)
-    encoder = Flip(Scale(256), (2, 3, 3))
-    plain = np.asarray(Scale(256).encode(images, None, True))
-    mirrored = plain.reshape(-1, 2, 3, 3)[:, :, ::-1].reshape(400, -1)
-    np.testing.assert_allclose(encoder.encode(images, keys(400), False), plain, rtol=1e-6)
-    found = np.asarray(encoder.encode(images, keys(400), True))
-    found, plain, mirrored = (np.rint(255 * t) for t in (found, plain, mirrored))
-    flipped = (found == mirrored).all(1)
-    assert (flipped | (found == plain).all(1)).all()
-    assert abs(flipped.mean() - 0.5) < 4 * 0.5 / 20
 
 
 def test_mirrored_images_are_dequantised_like_the_others():
