@@ -27,7 +27,9 @@ def choose(num_devices):
 
 def replicate(tree, devices):
     """A copy of the pytree on every device, with a leading device axis."""
-    return jax_utils.replicate(tree, devices)
+    copies = jax_utils.replicate(tree, devices)
+    # Laid out as every program returns them: the layout is part of what a program is compiled for.
+    return jax.pmap(lambda same: same, AXIS, devices=_explicit(devices))(copies)
 
 
 def place(tree, devices):
@@ -94,7 +96,9 @@ def study_call(step, devices, seed_axis):
         shared['step'] += len(batch)
         return own.replace(**shared), metrics
 
-    return jax.pmap(chunk, in_axes=(0, 1, 1), donate_argnums=0, devices=_explicit(devices))
+    return jax.pmap(
+        chunk, axis_name=AXIS, in_axes=(0, 1, 1), donate_argnums=0, devices=_explicit(devices)
+    )
 
 
 SEED_AXES = {
