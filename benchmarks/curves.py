@@ -6,6 +6,7 @@ import math
 import numpy as np
 
 from benchmarks.records import figure
+from train.errors import UserError
 from train.markdown import table
 
 SHOWN = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
@@ -16,7 +17,8 @@ ABOUT = """Validation by epoch: the negative log-likelihood or negative bound in
 per dimension where the preprocessing has a constant volume. `results/runs/NAME.jsonl` is a copy of a run's
 `metrics.jsonl`. *Training epoch* is its median time without its validation, *updates* the mean error of
 VLAE's reconstructions before its first update and after each, in training, at the first and at the last epoch. What
-else ran on the machine is not recorded, so that times of an epoch are upper limits."""
+else ran on the machine is not recorded, so that times of an epoch are upper limits. *Published* is the test
+log-likelihood that the curve is to be seen against, as in the tables above."""
 
 
 def read(folder):
@@ -28,8 +30,8 @@ def read(folder):
     }
 
 
-def section(curves, runs):
-    """The blocks of the page for the curves of recorded runs."""
+def section(curves, runs, published):
+    """The blocks of the page for the curves of recorded runs. published: name of a record -> its published figure."""
     if not curves:
         return []
     shown = [epoch for epoch in SHOWN if any(_at(lines, epoch) for lines in curves.values())]
@@ -38,16 +40,23 @@ def section(curves, runs):
         'unit',
         *(f'epoch {epoch}' for epoch in shown),
         'last',
+        'published',
         'training epoch',
         'updates',
     )
     rows = []
     for name, lines in curves.items():
+        if name not in runs:
+            raise UserError(
+                f'results/{name}.jsonl needs the result.json of the same run beside it, as results/{name}.json.'
+            )
         loss = f'validation_{runs[name]["validation_quantity"]}'
         for unit, convert in _units(runs[name]):
             values = [_at(lines, epoch) for epoch in shown]
             cells = [_cell(line, loss, convert) for line in (*values, lines[-1])]
-            rows.append((f'`{name}`', unit, *cells, seconds(lines), updates(lines)))
+            rows.append(
+                (f'`{name}`', unit, *cells, published.get(name, ''), seconds(lines), updates(lines))
+            )
     return [ABOUT, table(header, rows)]
 
 

@@ -20,10 +20,15 @@ def run_section(section, found):
     )
     rows = []
     for entry in section['rows']:
-        note = f' ({entry["note"]})' if 'note' in entry else ''
-        row = [entry['data'], entry['model'], entry['space'], entry['published'] + note]
+        row = [entry['data'], entry['model'], entry['space'], published(entry)]
         rows.append(row + _obtained(entry, found.get(entry['record'])))
     return [section['about'], table(header, rows), _sources(section['rows'])]
+
+
+def published(entry):
+    """The published figure of an entry with the remark beside it."""
+    note = f' ({entry["note"]})' if 'note' in entry else ''
+    return entry['published'] + note
 
 
 def _obtained(entry, record):

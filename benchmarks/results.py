@@ -12,7 +12,7 @@ import math
 import pathlib
 
 from benchmarks import curves, records
-from benchmarks.published_sections import SECTIONS, study_tests
+from benchmarks.published_sections import SECTIONS, published, study_tests
 from benchmarks.records import figure
 from train.markdown import table
 
@@ -143,14 +143,14 @@ def page(folder):
     sections = json.loads((folder / 'published.json').read_text())['sections']
     runs, studies = records.read(folder, 'runs'), records.read(folder, 'studies')
     found = runs | studies
-    named = {
-        entry['record'] for section in sections for entry in section['rows'] if 'record' in entry
-    }
+    entries = [entry for section in sections for entry in section['rows'] if 'record' in entry]
+    named = {entry['record'] for entry in entries}
+    targets = {entry['record']: published(entry) for entry in entries if 'published' in entry}
     parts = [(section['title'], SECTIONS[section['kind']](section, found)) for section in sections]
     unnamed = [{name: kept[name] for name in kept if name not in named} for kept in (runs, studies)]
     parts += [
         ('Exploration', explorations(folder)),
-        ('Curves', curves.section(curves.read(folder), runs)),
+        ('Curves', curves.section(curves.read(folder), runs, targets)),
         ('Benchmarks', benchmarks(folder)),
         ('Other runs', other_runs(*unnamed)),
         ('Records', record_table(found)),
