@@ -169,6 +169,16 @@ def test_warm_start_takes_the_best_parameters(tmp_path, finished):
         run(tmp_path / 'other', init_from=str(folder), num_layers=3)
 
 
+def test_warm_start_goes_on_by_another_way_to_the_gradient(tmp_path, finished):
+    folder, _ = finished
+    run(tmp_path, init_from=str(folder), gradient='amortised', lr=0.0, epochs=1)
+    state, _ = latest(tmp_path)
+    for layer, V in zip(
+        state.params.values(), state.model_state['cache']['inverses'].V, strict=True
+    ):
+        np.testing.assert_allclose(V.T @ layer['W'], np.eye(2), atol=1e-5)
+
+
 def test_average_of_parameters_is_what_gets_evaluated(tmp_path):
     run(tmp_path, ema=0.9, epochs=1)
     state, _ = latest(tmp_path)

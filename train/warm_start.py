@@ -9,14 +9,19 @@ from train.loading import load
 
 
 def apply(state, config):
-    """The fresh state with the parameters and model state of `config.init_from`, where that is given."""
+    """The fresh state with the parameters and model state of `config.init_from`, where that is given.
+
+    The collection `cache`, which models make again from their parameters when it is due, stays as it is: a run may go
+    on by another way to the gradient.
+    """
     if not config.init_from:
         return state
     _, variables, _ = load(workdirs.resolve(config.init_from))
     params = variables.pop('params')
+    variables = _without_cache(variables)
     for name, here, there in (
         ('parameters', state.params, params),
-        ('model state', state.model_state, variables),
+        ('model state', _without_cache(state.model_state), variables),
     ):
         if _shapes(here) != _shapes(there):
             raise UserError(
@@ -25,7 +30,13 @@ def apply(state, config):
             )
     # Copies: training donates its state, and the average must not share the parameters' memory.
     average = None if state.average is None else jax.tree.map(jnp.copy, params)
-    return state.replace(params=params, model_state=variables, average=average)
+    return state.replace(
+        params=params, model_state={**state.model_state, **variables}, average=average
+    )
+
+
+def _without_cache(collections):
+    return {name: values for name, values in collections.items() if name != 'cache'}
 
 
 def _shapes(tree):
