@@ -4,7 +4,6 @@ They come from the archive that the authors of MAF published (Papamakarios 2018,
 1161203), or from its unpacked folder. `maf_tables` has the processing.
 """
 
-import functools
 import pathlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ import numpy as np
 
 from train.data import maf_discovery, maf_files, maf_tables, opening
 from train.data.archive import Archive
-from train.data.base import SPLITS, Data, Description
+from train.data.base import SPLITS, Description
 from train.errors import UserError
 
 VERSION = '1.0.0'
@@ -38,17 +37,8 @@ class Table:
 
     def load(self, config):
         """The table as `Data`, from its cache, which is made first if need be."""
-        found = opening.cached(config, self)
-
-        @functools.cache
-        def open_split(split):
-            return found.source(split, config.source == 'memory')
-
-        return Data(
-            description=self.description,
-            open_split=open_split,
-            fingerprint=f'{self.description.name}-{VERSION}-{found.fingerprint}',
-            location=found.directory,
+        return opening.load(
+            config, self, lambda found, split, in_memory: found.source(split, in_memory)
         )
 
     def locate(self, config):

@@ -1,6 +1,6 @@
 """From a dataset's name to its files on this machine: its cache, made first if need be.
 
-A dataset that is stored has `name`, `version`, `stored_splits` (those that the cache holds),
+A dataset that is stored has `description`, `name`, `version`, `stored_splits` (those that the cache holds),
 `prepare(config) -> Prepared` and `blocks(prepared, split)`, an iterator of rows (n, D).
 """
 
@@ -9,9 +9,25 @@ import functools
 from absl import logging
 
 from train.data import cache, places, prepared
+from train.data.base import Data
 
 
-def cached(config, dataset):
+def load(config, dataset, source):
+    """The dataset as `Data`, from its cache, which is made first if need be; raises `UserError`.
+
+    source: (cache, split, in_memory) -> the rows of a split.
+    """
+    found = _cached(config, dataset)
+    in_memory = config.source == 'memory'
+    return Data(
+        description=dataset.description,
+        open_split=functools.cache(lambda split: source(found, split, in_memory)),
+        fingerprint=f'{dataset.name}-{dataset.version}-{found.fingerprint}',
+        location=found.directory,
+    )
+
+
+def _cached(config, dataset):
     """The `Cache` of a dataset, found or made; raises `UserError`."""
     form = cache.form_of(config)
     source, found = _look(config, dataset, form)

@@ -1,11 +1,10 @@
 """Image datasets of TFDS: prepared wherever they can be found, read once, then opened at once."""
 
-import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from train.data import discovery, opening
-from train.data.base import Data, Description
+from train.data.base import Description
 from train.data.sources import Subset
 from train.data.wheel import Wheel
 from train.errors import UserError
@@ -45,18 +44,7 @@ class StockImages:
 
     def load(self, config):
         """The dataset as `Data`, from its cache, which is made first if need be."""
-        found = opening.cached(config, self)
-
-        @functools.cache
-        def open_split(split):
-            return self._split(found, split, config.source == 'memory')
-
-        return Data(
-            description=self.description,
-            open_split=open_split,
-            fingerprint=f'{self.name}-{self.version}-{found.fingerprint}',
-            location=found.directory,
-        )
+        return opening.load(config, self, self._split)
 
     def locate(self, config):
         """Where the dataset is prepared on this machine, or None."""
