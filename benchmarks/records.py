@@ -101,11 +101,11 @@ def seeds(found):
 
 
 def command(found):
-    """The command that gives a record: the config file that needs fewest overrides, and the overrides."""
+    """The command that gives a record: of the configs of its dataset the one that needs fewest overrides, and these."""
     program = 'train.study' if 'seeds' in found else 'train.main'
     file, changed = min(
         ((file, _overrides(fields, found)) for file, fields in _config_files()),
-        key=lambda choice: (len(choice[1]), choice[0]),
+        key=lambda choice: ('dataset' in choice[1], len(choice[1]), choice[0]),
     )
     flags = [f'--config.{name}={shlex.quote(str(value))}' for name, value in changed.items()]
     return ' '.join([f'python -m {program} --config={file}', *flags])

@@ -32,6 +32,7 @@ def _model(config):
     config.start = 'orthogonal'  # orthogonal | whiten: ZCA of what reaches a layer
     # nice: additive couplings and a diagonal scaling; flow: num_couplings affine couplings on vectors.
     config.num_couplings = 4
+    config.log_scale_bound = 2.0  # flow: the largest absolute log-scale of a coupling
     config.hidden_layers = 5  # of each coupling's ReLU network
     config.hidden_units = 1000
     config.partition = 'odd_first'  # odd_first | even_first | halves

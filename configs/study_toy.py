@@ -19,6 +19,7 @@ def get_config(variant=''):
     config.model = 'flow'
     config.dataset = 'toy'
     config.toy_name = '8gaussians'
+    config.log_scale_bound = 4.0
     config.toy_size = 102_400
     config.num_seeds = 10
     config.batch_size = 512

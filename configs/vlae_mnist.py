@@ -59,6 +59,7 @@ def of_dataset(dataset, variant, **variants):
     variants['pixels'] = {'preprocessing': 'pixel_mean'}
     variants['smoke'] = {
         'epochs': 1,
+        'eval_every': 1,
         'max_rows': 2000,
         'hidden_dim': 32,
         'z_dim': 4,

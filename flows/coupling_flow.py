@@ -29,7 +29,7 @@ class CouplingFlow(Flow):
     num_features: int = 2
     num_couplings: int = 4
     hidden: tuple[int, ...] = (200, 100)
-    log_scale_bound: float = 4.0
+    log_scale_bound: float = 2.0
 
     def setup(self):
         layers = []

@@ -78,8 +78,10 @@ def frozen(folder):
     return experiment, datasets.load(config).source('train'), state
 
 
-def test_layer_and_term_are_named(trained, tmp_path):
-    experiment, source, state = frozen(trained)
+@pytest.mark.parametrize('gradient', ['relative', 'amortised'])
+def test_layer_and_term_are_named(tmp_path, gradient):
+    run(tmp_path, gradient=gradient)
+    experiment, source, state = frozen(tmp_path)
     state.params['affine_1']['b'][0] = np.inf
     sentence = autopsy.examine(experiment, source, state, 16, epath.Path(tmp_path))
     assert 'affine_1.forward_and_log_det is the first' in sentence

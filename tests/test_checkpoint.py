@@ -142,6 +142,13 @@ def test_says_so_when_no_checkpoint_can_be_read_and_leaves_them(tmp_path):
     assert (tmp_path / 'checkpoints' / '2').exists()
 
 
+def test_says_so_when_the_best_checkpoint_cannot_be_read(tmp_path):
+    save_all(tmp_path, [1.0, 2.0])
+    truncate(tmp_path / 'checkpoints' / '1')
+    with reading(tmp_path) as saved, pytest.raises(UserError, match='of step 1, must belong'):
+        saved.restore_best(state_at(0))
+
+
 def test_saving_a_step_twice_is_an_error(tmp_path):
     with Checkpoints(tmp_path) as saved:
         saved.save(5, state_at(5), {}, 1.0)

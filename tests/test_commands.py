@@ -147,6 +147,15 @@ def test_sample_writes_samples_in_data_space(trained):
         ((*TOY, '--config.seed=4294967296'), 1, 'config.seed must lie in 0 .. 2**32 - 1'),
         ((*TOY, '--config.lr=-1'), 1, 'config.lr must be a number of at least 0; found -1'),
         ((*TOY, '--config.lr=nan'), 1, 'config.lr must be a number of at least 0; found nan'),
+        ((*TOY, '--config.grad_clip=-1'), 1, 'config.grad_clip must be a number of at least 0'),
+        ((*TOY, '--config.ema=1.5'), 1, 'config.ema must lie in [0, 1); found 1.5'),
+        ((*TOY, '--config.eps=0'), 1, 'config.eps must be a number above 0; found 0'),
+        (
+            (*TOY, '--config.seed_init=-2'),
+            1,
+            'config.seed_init must lie in 0 .. 2**32 - 1, or be -1',
+        ),
+        ((*TOY, '--config.matmul_precision=half'), 1, 'config.matmul_precision must be one of'),
         (
             ('--config=configs/vlae_cifar10.py', '--config.output_dist=bernoulli'),
             1,

@@ -77,6 +77,7 @@ def plain(tmp_path_factory):
         {'warmup': 10},
         {'ema': 0.9},
         {'model': 'nice', 'hidden_units': 32},
+        {'gradient': 'equivariant', 'optimizer': 'equivariant', 'lr': 1e-5},
     ],
     ids=str,
 )

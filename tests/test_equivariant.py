@@ -94,11 +94,36 @@ def test_steps_do_not_depend_on_the_coordinates_of_the_data(x64, optimizer, equi
     assert (np.abs(moved - plain).max() < 1e-10) == equivariance
 
 
-def test_config_trains_by_it_and_other_gradients_are_refused():
+def test_config_trains_by_it():
     config = runs.config(gradient='equivariant', optimizer='equivariant', lr=0.1)
     state, metrics = runs.train(config, 40, num_devices=2)
     losses = [sum(m['nll_without_log_det_W']) for m in metrics]
     assert np.isfinite(losses).all()
     np.testing.assert_array_equal(state.params['affine_0']['S'], 0)
-    with pytest.raises(UserError, match=r'config\.gradient=equivariant; found relative'):
-        optimizers.create(runs.config(optimizer='equivariant'))
+
+
+@pytest.mark.parametrize(
+    ('fields', 'sentence'),
+    [
+        (
+            {'gradient': 'relative'},
+            'found optimizer=equivariant, gradient=relative, model=mlp_flow',
+        ),
+        ({'optimizer': 'adam'}, 'found optimizer=adam, gradient=equivariant, model=mlp_flow'),
+        ({'model': 'nice'}, 'found optimizer=equivariant, gradient=equivariant, model=nice'),
+        ({'grad_clip': 1.0}, 'grad_clip must be 0 with config.optimizer=equivariant'),
+    ],
+    ids=str,
+)
+def test_what_does_not_go_with_it_is_refused(fields, sentence):
+    config = {'gradient': 'equivariant', 'optimizer': 'equivariant', **fields}
+    with pytest.raises(UserError, match=sentence):
+        optimizers.create(runs.config(**config))
+
+
+def test_norm_that_is_logged_is_the_relative_gradients():
+    norms = []
+    for name, optimizer in (('equivariant', 'equivariant'), ('relative', 'adam')):
+        config = runs.config(gradient=name, optimizer=optimizer, steps_per_call=1)
+        norms.append(runs.train(config, 1, num_devices=1)[1][0]['gradient_norm'])
+    np.testing.assert_allclose(*norms, rtol=1e-6)

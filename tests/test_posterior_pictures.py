@@ -8,13 +8,14 @@ import pytest
 from etils import epath
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from flows import NICE
+from flows import NICE, ImageFlow
 from tests import runs
 from train import data as datasets
 from train import devices as on
 from train import experiment as experiments
 from train import gaps, loading, loop, pictures, posterior_pictures
 from train.checkpoint import reading
+from train.errors import UserError
 
 UPDATES = 2
 
@@ -159,3 +160,15 @@ def test_every_model_with_a_posterior_is_pictured(monkeypatch, name):
 
 def test_model_without_a_posterior_has_no_such_pictures():
     assert posterior_pictures.draw(None, NICE(), {}, None, 0, None) == {}
+
+
+@pytest.mark.parametrize(
+    ('model', 'sentence'),
+    [
+        (NICE(), 'has the exact likelihood'),
+        (ImageFlow((2, 2, 1)), 'is about approximate posteriors'),
+    ],
+)
+def test_gaps_of_a_model_without_a_posterior_are_refused(model, sentence):
+    with pytest.raises(UserError, match=sentence):
+        gaps.check(runs.config(), model)

@@ -67,6 +67,12 @@ def test_study_leaves_tables_and_pictures(finished):
     assert '| gap |' in (folder / 'study.md').read_text()
 
 
+def test_study_is_no_run_to_load(finished):
+    folder, _ = finished
+    with pytest.raises(UserError, match='must hold a single run and holds a study'):
+        loading.load(folder)
+
+
 def test_stopped_study_resumes_to_the_same_bits(tmp_path, finished, monkeypatch):
     folder, expected = finished
     with monkeypatch.context() as patch:
@@ -140,6 +146,7 @@ def test_one_factor_can_be_varied_alone():
     [
         ({'vary': 'order,weather'}, 'config.vary must name some of init,order,noise'),
         ({'num_seeds': 0}, 'config.num_seeds must be positive'),
+        ({'seed_init': 7}, 'config.vary must not name what has a seed of its own'),
         ({'seed_axis': 'scan'}, 'config.seed_axis must be auto, map or vmap'),
     ],
 )

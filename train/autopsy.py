@@ -57,7 +57,7 @@ def _find(experiment, state, x, keys, step):
     # A part says more than the sum that it spoils.
     bad_terms.sort(key=lambda name: name in ('elbo', 'nll'))
     term = bad_terms[0] if bad_terms else 'the gradient'
-    if bad_terms and not state.model_state:
+    if bad_terms and 'batch_stats' not in state.model_state:
         culprits = []
         with nn.intercept_methods(_watch(culprits)), jax.disable_jit():
             objective(state.params)

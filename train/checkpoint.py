@@ -151,6 +151,17 @@ class Checkpoints:
             )
         return serialization.from_state_dict(target, restored.state), restored.record
 
+    def restore_best(self, template):
+        """(state, record, step) of the best step; a UserError where it cannot be read."""
+        step = self.best_step()
+        try:
+            return *self.restore(step, template), step
+        except Exception as error:  # whatever the storage layers raise for a damaged file
+            raise UserError(
+                f'the best checkpoint in {self._folder}, of step {step}, must belong to a run of this config and '
+                f'cannot be read ({_first_line(error)}); restore that folder from a copy, or name another.'
+            ) from error
+
     def restore_latest(self, template):
         """(state, record) of the newest readable step, or None where there is no step.
 
@@ -210,6 +221,11 @@ def reading(workdir):
     if not (epath.Path(workdir) / 'checkpoints').exists():
         raise UserError(
             f'{workdir} must hold a training run and has no checkpoints; give the folder that training printed.'
+        )
+    if (epath.Path(workdir) / 'study.json').exists():
+        raise UserError(
+            f'{workdir} must hold a single run and holds a study, whose results are in its study.json and tables; '
+            'give the folder of a run of train.main.'
         )
     with Checkpoints(workdir, read_only=True) as checkpoints:
         if not checkpoints.steps():

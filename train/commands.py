@@ -59,6 +59,9 @@ def _guarded(main, argv):
     except (UserError, NonFiniteError, StoppedError) as error:
         print(error, file=sys.stderr)
         return error.exit_code
+    except OSError as error:
+        print(f'A file could not be read or written: {error}.', file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print('Interrupted; the checkpoints that are there stay usable.', file=sys.stderr)
         return 128 + signal.SIGINT

@@ -38,6 +38,15 @@ def equivariant(rate, momentum=0.9, decay=0.999, eps=1e-8):
     )
 
 
+def without_moments(gradient):
+    """A gradient with zeros where `flows.equivariant_affine` hands over second moments instead."""
+
+    def of_layer(layer):
+        return {**layer, 'S': jnp.zeros_like(layer['S'])} if _is_layer(layer) else layer
+
+    return jax.tree.map(of_layer, gradient, is_leaf=_is_layer)
+
+
 def _is_layer(tree):
     return isinstance(tree, dict) and 'S' in tree
 

@@ -10,11 +10,15 @@ NAMES = ('inference', 'approximation', 'amortisation')
 
 
 def check(config, model):
-    """Raise a UserError for a model that has no bound."""
+    """Raise a UserError for a model that has no bound, or whose posterior is no distribution of latents."""
     if model.exact:
         raise UserError(
             f'--gaps is about models with a bound, and config.model={config.model} has the exact likelihood: '
             'leave it out.'
+        )
+    if not hasattr(model, 'posterior'):
+        raise UserError(
+            f'--gaps is about approximate posteriors, and config.model={config.model} has none: leave it out.'
         )
 
 

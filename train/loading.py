@@ -21,9 +21,7 @@ def read_config(workdir):
 
 def restore_best(experiment, saved):
     """(state, record, step) of the checkpoint that validation chose; state as numpy arrays."""
-    step = saved.best_step()
-    state, record = saved.restore(step, experiment.template())
-    return state, record, step
+    return saved.restore_best(experiment.template())
 
 
 def load(workdir):

@@ -35,10 +35,11 @@ def _flow(config, description):
         return CouplingFlow(
             num_features=description.num_features,
             num_couplings=config.num_couplings,
+            log_scale_bound=config.log_scale_bound,
             prior=config.prior,
         )
     _check_binary(config)
-    return ImageFlow(shape=description.shape, levels=2)
+    return ImageFlow(shape=description.shape, levels=2, log_scale_bound=config.log_scale_bound)
 
 
 def _study_vae(config, description):

@@ -26,11 +26,6 @@ def _sgd(rate, config):
 
 
 def _equivariant(rate, config):
-    if config.gradient != 'equivariant':
-        raise UserError(
-            'config.optimizer=equivariant needs the second moments of config.gradient=equivariant; '
-            f'found {config.gradient}.'
-        )
     return equivariant(rate, momentum=config.b1, decay=config.b2, eps=config.eps)
 
 
@@ -76,6 +71,7 @@ def create(config):
     """The optax transformation of a config; raises UserError for what is unknown or contradictory."""
     if config.optimizer not in OPTIMIZERS:
         raise UserError(_unknown('optimizer', config.optimizer, OPTIMIZERS))
+    _check_equivariant(config)
     if config.weight_decay and config.optimizer != 'adamw':
         raise UserError(
             f'config.weight_decay={config.weight_decay} works with config.optimizer=adamw, '
@@ -85,6 +81,21 @@ def create(config):
     if config.grad_clip:
         return optax.chain(optax.clip_by_global_norm(config.grad_clip), rule)
     return rule
+
+
+def _check_equivariant(config):
+    """The optimiser and the gradient of that name need each other."""
+    has_moments = config.model == 'mlp_flow' and config.gradient == 'equivariant'
+    if has_moments != (config.optimizer == 'equivariant'):
+        raise UserError(
+            'config.optimizer=equivariant and config.gradient=equivariant go together, with config.model=mlp_flow; '
+            f'found optimizer={config.optimizer}, gradient={config.gradient}, model={config.model}.'
+        )
+    if has_moments and config.grad_clip:
+        raise UserError(
+            'config.grad_clip must be 0 with config.optimizer=equivariant, whose steps it would make depend on the '
+            f'coordinates of the data; found {config.grad_clip}.'
+        )
 
 
 def _unknown(field, value, known):

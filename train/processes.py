@@ -39,20 +39,26 @@ def join(coordinator_address, num_processes, process_id):
         )
     if not any(given) and not _environment_names_processes():
         return
-    jax.distributed.initialize(
-        coordinator_address=coordinator_address,
-        num_processes=num_processes,
-        process_id=process_id,
-        heartbeat_timeout_seconds=HEARTBEAT_SECONDS,
-        shutdown_timeout_seconds=SHUTDOWN_SECONDS,
-    )
+    try:
+        jax.distributed.initialize(
+            coordinator_address=coordinator_address,
+            num_processes=num_processes,
+            process_id=process_id,
+            heartbeat_timeout_seconds=HEARTBEAT_SECONDS,
+            shutdown_timeout_seconds=SHUTDOWN_SECONDS,
+        )
+    except ValueError as error:
+        raise UserError(
+            f'The environment must say where the first process is, and does not ({error}); give '
+            '--coordinator_address, --num_processes and --process_id.'
+        ) from error
     logging.info('Process %d of %d.', jax.process_index(), jax.process_count())
 
 
 def _environment_names_processes():
     """Whether this is a TPU VM, or one task of several under Slurm or Open MPI."""
     on_tpu = bool(glob.glob('/dev/accel*') or glob.glob('/dev/vfio/[0-9]*'))
-    sizes = [os.environ.get(name, '1') for name in ('SLURM_NTASKS', 'OMPI_COMM_WORLD_SIZE')]
+    sizes = [os.environ.get(name, '1') for name in ('SLURM_STEP_NUM_TASKS', 'OMPI_COMM_WORLD_SIZE')]
     return on_tpu or any(size.isdigit() and int(size) > 1 for size in sizes)
 
 

@@ -63,7 +63,12 @@ def _samples(config, trained, key):
         png = pictures.image_grid(samples, 10)
     elif shape == (2,):
         png = pictures.points(samples)
-    return samples, png, f'{_NUMBER.value} samples are'
+    what = (
+        'means of p(x|z), one for each z from the prior,'
+        if showing.of_means(model, preprocessing)
+        else 'samples'
+    )
+    return samples, png, f'{_NUMBER.value} {what} are'
 
 
 def _inpainting(config, trained, key):

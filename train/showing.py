@@ -32,10 +32,15 @@ def draw(model, variables, preprocessing, key, number):
 @functools.partial(jax.jit, static_argnames=('model', 'number'))
 def in_data_space(model, variables, preprocessing, key, number):
     """`number` samples (n, D), not clipped; images of latent-variable models are the mean of p(x|z)."""
-    means = preprocessing.units.is_image and hasattr(model, 'sample_mean')
+    means = of_means(model, preprocessing)
     with jax.default_matmul_precision('highest'):
         x = model.apply(variables, key, number, method='sample_mean' if means else 'sample')
         return preprocessing.inverse_and_log_det(x)[0]
+
+
+def of_means(model, preprocessing):
+    """Whether what is shown of a model are the means of p(x|z): of images of latent-variable models."""
+    return preprocessing.units.is_image and hasattr(model, 'sample_mean')
 
 
 def can_sample(model):

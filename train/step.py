@@ -10,6 +10,7 @@ import optax
 
 from flows.keys import fold_in
 from train.devices import AXIS
+from train.equivariant import without_moments
 from train.randomness import ENCODE, MODEL, example_keys
 
 
@@ -55,8 +56,8 @@ def make_step(model, optimizer, *, ema=0.0, matmul_precision='highest'):
         gradient = _mean_over_devices(gradient)
         sums = jax.lax.psum({name: term.sum() for name, term in terms.items()}, AXIS)
         count = jax.lax.psum(jnp.float32(len(batch)), AXIS)
-        norm = optax.tree.norm(gradient)
-        finite = jnp.isfinite(norm)
+        norm = optax.tree.norm(without_moments(gradient))
+        finite = jnp.isfinite(optax.tree.norm(gradient))
         for value in sums.values():
             finite &= jnp.isfinite(value)
         ok = finite & (state.bad_step < 0) & ~state.frozen

@@ -25,6 +25,12 @@ def all_seeds(config):
         raise UserError(f'config.vary must name some of {",".join(known)}; found {config.vary}.')
     if config.num_seeds < 1:
         raise UserError(f'config.num_seeds must be positive; found {config.num_seeds}.')
+    for name in varied:
+        if config[f'seed_{name}'] != -1:
+            raise UserError(
+                f'config.vary must not name what has a seed of its own; found vary={config.vary} and '
+                f'seed_{name}={config[f"seed_{name}"]}: set config.seed, from which the varied seeds count on.'
+            )
     base = Seeds.of(config)
     return [
         dataclasses.replace(base, **{name: config.seed + i for name in varied})

@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+from flax.traverse_util import flatten_dict, unflatten_dict
 
 from train import workdir as workdirs
 from train.errors import UserError
@@ -11,16 +12,17 @@ from train.loading import load
 def apply(state, config):
     """The fresh state with the parameters and model state of `config.init_from`, where that is given.
 
-    The collection `cache`, which models make again from their parameters when it is due, stays as it is: a run may go
-    on by another way to the gradient.
+    The collection `cache`, which models make again from their parameters when it is due, and the S that
+    `flows.equivariant_affine` keeps among the parameters stay as they are: a run may go on by another way to the
+    gradient.
     """
     if not config.init_from:
         return state
     _, variables, _ = load(workdirs.resolve(config.init_from))
-    params = variables.pop('params')
+    params = _without_moments(variables.pop('params'))
     variables = _without_cache(variables)
     for name, here, there in (
-        ('parameters', state.params, params),
+        ('parameters', _without_moments(state.params), params),
         ('model state', _without_cache(state.model_state), variables),
     ):
         if _shapes(here) != _shapes(there):
@@ -28,11 +30,17 @@ def apply(state, config):
                 f'config.init_from must be a run whose {name} have the shapes of this model, '
                 f'found others in {config.init_from}; use the model fields of that run.'
             )
+    params = unflatten_dict({**flatten_dict(state.params), **params})
     # Copies: training donates its state, and the average must not share the parameters' memory.
     average = None if state.average is None else jax.tree.map(jnp.copy, params)
     return state.replace(
         params=params, model_state={**state.model_state, **variables}, average=average
     )
+
+
+def _without_moments(params):
+    """Path of a parameter -> the parameter, without S."""
+    return {path: leaf for path, leaf in flatten_dict(params).items() if path[-1] != 'S'}
 
 
 def _without_cache(collections):
