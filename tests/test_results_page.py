@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks import curves, records, results
 from configs import nice_cifar10, study_toy
+from train.errors import UserError
 
 
 @pytest.fixture
@@ -254,14 +255,20 @@ def test_curves_are_shown_by_epoch_in_nats_and_in_bits_where_the_volume_is_const
             'validation_nll': 4730.0 + 3072 * math.log(2),
         },
     ]
-    for name in ('constant', 'logit'):
+    write(folder, 'runs/nice_svhn', found)
+    for name in ('constant', 'logit', 'nice_svhn'):
         text = '\n'.join(json.dumps(line) for line in lines)
         (folder / 'runs' / f'{name}.jsonl').write_text(text + '\n')
     page = results.page(folder)
-    assert '| `runs/constant` | nats | 4730 |  | 6859 | 2 s |  |' in page
-    assert '| `runs/constant` | bits/dim | 5.4 |  | 6.4 | 2 s |  |' in page
-    assert '| `runs/logit` | nats | 4730 |  | 6859 | 2 s |  |' in page
+    assert '| `runs/constant` | nats | 4730 |  | 6859 |  | 2 s |  |' in page
+    assert '| `runs/constant` | bits/dim | 5.4 |  | 6.4 |  | 2 s |  |' in page
+    assert '| `runs/logit` | nats | 4730 |  | 6859 |  | 2 s |  |' in page
+    published = '11496.55 (2.601 bits/dim)'
+    assert f'| `runs/nice_svhn` | nats | 4730 |  | 6859 | {published} | 2 s |  |' in page
     assert '| `runs/logit` | bits/dim' not in page
+    (folder / 'runs' / 'constant.json').unlink()
+    with pytest.raises(UserError, match=r'needs the result\.json of the same run'):
+        results.page(folder)
 
 
 def test_curve_of_updates_has_their_errors_at_both_ends():
