@@ -23,6 +23,7 @@ def get_config(variant=''):
     config.schedule_steps = 31_200
     config.epochs = 200
     config.eval_every = 5
+    config.look_ahead = 1000  # the loss falls with the rate, late
     config.log_every = 10
     config.generation_every = 50
     smoke = {
