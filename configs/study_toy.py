@@ -6,8 +6,8 @@
 
 Published, 500 epochs of 500 batches of 4,096, ten seeds (validation, nats, mean): 8gaussians flow 2.95 at the end, one
 seed of ten diverged; checkerboard 3.63, five of ten. Entropies 2.832 and 3.466. What these commands gave is in
-RESULTS.md: the four couplings of the published architecture end between 2.91 and 2.97 on 8gaussians whatever the rate,
-the batch size or the length of training; ten couplings (`--config.num_couplings=10 --config.lr=3e-3`) go on.
+RESULTS.md. On 8gaussians ten seeds of the four couplings of the published architecture end between 2.90 and 3.00 in the
+`long` variant; ten couplings (`--config.num_couplings=10 --config.lr=3e-3`) go on.
 """
 
 from configs import default
@@ -26,16 +26,15 @@ def get_config(variant=''):
     config.lr = 1e-3
     config.schedule = 'cosine'
     config.schedule_steps = 8000
-    config.grad_clip = (
-        20.0  # against spikes alone: a lower one hides the rare points between the modes
-    )
+    # Against spikes alone: batches have norms of 4 to 8, and a lower bound hides the rare points between the modes.
+    config.grad_clip = 10.0
     config.epochs = 40
     config.look_ahead = 1000
     config.seed_data = 0
     config.eval_batch_size = 10_240
     config.num_samples = 500
     variants = {
-        'long': {'lr': 5e-3, 'schedule_steps': 100_000, 'epochs': 500},
+        'long': {'lr': 3e-3, 'schedule_steps': 50_000, 'epochs': 250},
         'smoke': {
             'epochs': 2,
             'toy_size': 2048,
