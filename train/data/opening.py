@@ -17,7 +17,7 @@ def load(config, dataset, source):
 
     source: (cache, split, in_memory) -> the rows of a split.
     """
-    found = _cached(config, dataset)
+    found = cached(config, dataset)
     in_memory = config.source == 'memory'
     return Data(
         description=dataset.description,
@@ -27,7 +27,7 @@ def load(config, dataset, source):
     )
 
 
-def _cached(config, dataset):
+def cached(config, dataset):
     """The `Cache` of a dataset, found or made; raises `UserError`."""
     form = cache.form_of(config)
     source, found = _look(config, dataset, form)
