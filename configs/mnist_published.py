@@ -4,7 +4,7 @@
 
 Published: -1375.2 +- 1.4 nats (Gresele et al. 2020, arXiv:2006.15090); validation -1432.0, -1378.1, -1375.3 after
 epochs 1, 5 and 10 in the authors' notebook, whose Adam counted epochs instead of steps and so took steps 0.15 to 0.3
-times as long.
+times as long. Obtained: -1377.5 +- 1.4, stopped early after epoch 32, best after epoch 2.
 """
 
 from configs import default
