@@ -13,6 +13,7 @@ import numpy as np
 from train.data import maf_discovery, maf_files, maf_tables, opening
 from train.data.archive import Archive
 from train.data.base import SPLITS, Description
+from train.data.cache import Cache
 from train.errors import UserError
 
 VERSION = '1.0.0'
@@ -37,9 +38,7 @@ class Table:
 
     def load(self, config):
         """The table as `Data`, from its cache, which is made first if need be."""
-        return opening.load(
-            config, self, lambda found, split, in_memory: found.source(split, in_memory)
-        )
+        return opening.load(config, self, Cache.source)
 
     def locate(self, config):
         """Where the dataset is prepared on this machine, or None."""
