@@ -13,7 +13,7 @@ from tests import runs
 from train import data as datasets
 from train import devices as on
 from train import experiment as experiments
-from train import gaps, loading, loop, pictures, posterior_pictures
+from train import gaps, loop, pictures, posterior_pictures
 from train.checkpoint import reading
 from train.errors import UserError
 
@@ -86,7 +86,7 @@ def test_gaps_of_a_run_add_up(finished):
     model_config = config(epochs=1, num_samples=50, eval_batch_size=6)
     experiment, data = experiments.for_use(model_config), datasets.load(model_config)
     with reading(folder) as saved:
-        state, _, _ = loading.restore_best(experiment, saved)
+        state, _, _ = saved.restore_best(experiment.template())
     state = on.replicate(state, experiment.devices)
     found = gaps.measure(experiment, data, state, 'validation', 6)
     assert found['N'] == 6

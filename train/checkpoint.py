@@ -152,7 +152,7 @@ class Checkpoints:
         return serialization.from_state_dict(target, restored.state), restored.record
 
     def restore_best(self, template):
-        """(state, record, step) of the best step; a UserError where it cannot be read."""
+        """(state, record, step) of the step that validation chose, state as in `restore`; a UserError if unreadable."""
         step = self.best_step()
         try:
             return *self.restore(step, template), step

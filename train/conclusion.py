@@ -7,7 +7,6 @@ from absl import logging
 from train import devices as on
 from train import pictures, processes, result, showing
 from train import workdir as workdirs
-from train.loading import restore_best
 from train.writers import Writer, save_png
 
 
@@ -24,7 +23,7 @@ def finished(workdir, config):
 
 def conclude(experiment, data, session, saved, workdir):
     """Restore the best checkpoint, evaluate the final split (the test split, once), write and print the result."""
-    state, record, step = restore_best(experiment, saved)
+    state, record, step = saved.restore_best(experiment.template())
     replicated = on.replicate(state, experiment.devices)
     found = evaluate(experiment, data, replicated, experiment.config.final_split, workdir, step)
     per_epoch = data.split_size('train') // experiment.config.batch_size

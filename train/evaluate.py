@@ -46,7 +46,7 @@ def main(argv):
     if _GAPS.value:
         gaps.check(config, experiment.model)
     with reading(folder) as saved:
-        state, _, step = loading.restore_best(experiment, saved)
+        state, _, step = saved.restore_best(experiment.template())
     data = datasets.load(config)
     state = on.replicate(state, experiment.devices)
     split = _SPLIT.value

@@ -10,7 +10,7 @@ NAMES = ('inference', 'approximation', 'amortisation')
 
 
 def check(config, model):
-    """Raise a UserError for a model that has no bound, or whose posterior is no distribution of latents."""
+    """Raise a UserError for a model that has no bound, or no approximate posterior."""
     if model.exact:
         raise UserError(
             f'--gaps is about models with a bound, and config.model={config.model} has the exact likelihood: '

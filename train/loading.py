@@ -19,11 +19,6 @@ def read_config(workdir):
     return ml_collections.ConfigDict(workdirs.read_json(path))
 
 
-def restore_best(experiment, saved):
-    """(state, record, step) of the checkpoint that validation chose; state as numpy arrays."""
-    return saved.restore_best(experiment.template())
-
-
 def load(workdir):
     """`model, variables, preprocessing` of the best checkpoint in a run's folder.
 
@@ -34,6 +29,6 @@ def load(workdir):
     workdir = workdirs.resolve(workdir)
     experiment = experiments.for_use(read_config(workdir))
     with reading(workdir) as saved:
-        state, _, _ = restore_best(experiment, saved)
+        state, _, _ = saved.restore_best(experiment.template())
     state = jax.device_put(state)
     return experiment.model, state.variables, state.preprocessing

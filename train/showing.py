@@ -32,9 +32,9 @@ def draw(model, variables, preprocessing, key, number):
 @functools.partial(jax.jit, static_argnames=('model', 'number'))
 def in_data_space(model, variables, preprocessing, key, number):
     """`number` samples (n, D), not clipped; images of latent-variable models are the mean of p(x|z)."""
-    means = of_means(model, preprocessing)
+    method = 'sample_mean' if of_means(model, preprocessing) else 'sample'
     with jax.default_matmul_precision('highest'):
-        x = model.apply(variables, key, number, method='sample_mean' if means else 'sample')
+        x = model.apply(variables, key, number, method=method)
         return preprocessing.inverse_and_log_det(x)[0]
 
 
