@@ -21,6 +21,7 @@ import jax.numpy as jnp
 from flows.actnorm import ActNorm
 from flows.affine_coupling import AffineCoupling
 from flows.bijector import Chain, zero_log_det
+from flows.convolution import Conv3x3
 from flows.invertible_conv import InvertibleConv
 from flows.keys import fold_in
 from flows.priors import Gaussian
@@ -35,7 +36,7 @@ class DenseNet(nn.Module):
     """One residual dense block after a 1x1 convolution: (B, H, W, C) -> (B, H, W, width).
 
     Each of `depth` layers adds `growth` channels to what the next ones see; a gated 1x1
-    convolution ends the block.
+    convolution ends the block. 1x1 convolutions are dense layers on the channels.
     """
 
     width: int = 64
@@ -44,12 +45,12 @@ class DenseNet(nn.Module):
 
     @nn.compact
     def __call__(self, x):
-        x = features = nn.Conv(self.width, (1, 1))(x)
+        x = features = nn.Dense(self.width)(x)
         for _ in range(self.depth):
-            h = nn.relu(nn.Conv(features.shape[-1], (1, 1))(features))
-            h = nn.relu(nn.Conv(self.growth, (3, 3))(h))
+            h = nn.relu(nn.Dense(features.shape[-1])(features))
+            h = nn.relu(Conv3x3(self.growth)(h))
             features = jnp.concatenate([features, h], axis=-1)
-        a, b, c = jnp.split(nn.Conv(3 * self.width, (1, 1))(features), 3, axis=-1)
+        a, b, c = jnp.split(nn.Dense(3 * self.width)(features), 3, axis=-1)
         return x + a + b * nn.sigmoid(c)
 
 
