@@ -1,13 +1,13 @@
-"""3x3 convolution as one matrix product.
+"""3x3 convolution as one product of matrices.
 
-XLA's convolutions lose their fast implementation in the gradient inside a loop on a CPU, and
-training steps are in a loop (jax-ml/jax#12868); products of matrices keep theirs everywhere.
+On a CPU, XLA's convolution loses its fast implementation where a loop holds one in another layout
+than channels last (jax-ml/jax#12868). Training steps are in a loop, and such are the convolutions
+that autodiff makes of a gradient.
 """
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
-
-SHIFTS = [(i, j) for i in range(3) for j in range(3)]
 
 
 class Conv3x3(nn.Module):
@@ -29,11 +29,15 @@ class Conv3x3(nn.Module):
 
 
 def conv3x3(x, kernel):
-    """The sum over i, j of x shifted by (i - 1, j - 1) times kernel[i, j]: (B, H, W, C) -> (B, H, W, O)."""
-    _, height, width, channels = x.shape
-    out = kernel.shape[-1]
-    # Every pixel's contributions to its nine neighbours, side by side; then each neighbour collects its own.
-    sent = x @ kernel.transpose(2, 0, 1, 3).reshape(channels, 9 * out)
-    sent = jnp.pad(sent, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    """out[h, w] = sum_ij x[h + i - 1, w + j - 1] kernel[i, j], x (B, H, W, C), kernel (3, 3, C, O)."""
+    _, _, channels, features = kernel.shape
+    # What every pixel sends to each of the nine around it, side by side: (B, H, W, 9 O).
+    sent = x @ kernel.transpose(2, 0, 1, 3).reshape(channels, 9 * features)
     parts = jnp.split(sent, 9, axis=-1)
-    return sum(p[:, i : i + height, j : j + width] for p, (i, j) in zip(parts, SHIFTS, strict=True))
+    return sum(_shifted(part, 1 - n // 3, 1 - n % 3) for n, part in enumerate(parts))
+
+
+def _shifted(images, down, right):
+    """images (B, H, W, C) moved by so many rows and columns, zeros where nothing arrives."""
+    zero = jnp.zeros((), images.dtype)
+    return jax.lax.pad(images, zero, [(0, 0, 0), (down, -down, 0), (right, -right, 0), (0, 0, 0)])
