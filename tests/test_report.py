@@ -226,6 +226,14 @@ def test_file_without_series_is_refused(tmp_path):
         reporting.read(write_series(tmp_path / 'series.json', DECAY))
 
 
+def test_published_run_that_comes_back_is_not_lost(tmp_path):
+    series = DECAY.copy()
+    series[0, 4] = np.nan
+    series[1, 6:] = np.nan
+    _, _, found = reporting.read(write_series(tmp_path / 'flow_8gaussians_5.json', series))
+    assert found['diverged'] == [None, 7, None, None, None]
+
+
 def test_folder_without_result_is_refused(tmp_path):
     with pytest.raises(UserError, match='found neither'):
         reporting.read(tmp_path)

@@ -5,7 +5,14 @@ import base64
 import numpy as np
 
 from train import markdown as texts
-from train import published, study_pictures, study_summary, study_tables, study_variance
+from train import (
+    published,
+    study_metrics,
+    study_pictures,
+    study_summary,
+    study_tables,
+    study_variance,
+)
 from train import workdir as workdirs
 from train.errors import UserError
 from train.result import dataset_title, decimals
@@ -66,16 +73,16 @@ def _series(series, path):
         )
     sign = 1 if model == 'flow' else -1
     losses = {name: sign * np.array(series[name], np.float64) for name in ('train', 'val')}
-    broken = ~np.isfinite(losses['val'])
+    lost = study_metrics.loss_epoch(losses['val'])
     return {
         'model': f'published {model}',
         'beside': OURS.get(model, model),
         'dataset': dataset,
         'quantity': 'as published',
-        'seeds': [None] * len(broken),
-        'epochs': broken.shape[1],
+        'seeds': [None] * len(lost),
+        'epochs': losses['val'].shape[1],
         **{name: values.tolist() for name, values in losses.items()},
-        'diverged': [int(row.argmax()) + 1 if row.any() else None for row in broken],
+        'diverged': [int(epoch) if np.isfinite(epoch) else None for epoch in lost],
     }
 
 
