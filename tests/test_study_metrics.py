@@ -96,6 +96,12 @@ def test_published_metrics_keep_infinite_epochs():
     assert metrics.published_run_metrics([3.0, INF, 2.0])['max'] == INF
 
 
+def test_published_metrics_have_no_deviation_beside_an_infinite_epoch():
+    table = metrics.published_metrics([[3.0, INF, 2.0], [3.0, 4.0, 1.0]])
+    np.testing.assert_array_equal(table['max'], (INF, NAN))
+    assert table['last'] == (1.5, 0.5)
+
+
 BROKEN = np.array(
     [
         [5.0, 4.0, 3.0, 2.0],

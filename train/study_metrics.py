@@ -39,7 +39,8 @@ def published_metrics(series):
     table = {'runs': len(runs)}
     for name in PUBLISHED if runs else ():
         values = np.array([metrics[name] for metrics in runs])
-        table[name] = (values.mean(), values.std())
+        with np.errstate(invalid='ignore'):  # an infinite epoch leaves no deviation: NaN
+            table[name] = (values.mean(), values.std())
     return table
 
 
