@@ -73,8 +73,7 @@ def test_study_is_no_run_to_load(finished):
         loading.load(folder)
 
 
-def test_stopped_study_resumes_to_the_same_bits(tmp_path, finished, monkeypatch):
-    folder, expected = finished
+def stop_after_11_steps(folder, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(on, 'train_call', None)
         call = on.study_call
@@ -86,16 +85,30 @@ def test_stopped_study_resumes_to_the_same_bits(tmp_path, finished, monkeypatch)
 
         patch.setattr(on, 'study_call', interrupted)
         with pytest.raises(StoppedError) as stopped:
-            study(tmp_path, num_devices=2)
+            study(folder, num_devices=2)
     assert stopped.value.step == 11
+
+
+def test_stopped_study_resumes_to_the_same_bits(tmp_path, finished, monkeypatch):
+    folder, expected = finished
+    stop_after_11_steps(tmp_path, monkeypatch)
     found = study(tmp_path, num_devices=2)
     assert found['val'] == expected['val']
     runs.assert_same_bits(latest(tmp_path), latest(folder))
 
 
+@pytest.mark.parametrize('num_devices', [1, 4])
+def test_stopped_study_resumes_on_other_devices(tmp_path, finished, monkeypatch, num_devices):
+    _, expected = finished
+    stop_after_11_steps(tmp_path, monkeypatch)
+    found = study(tmp_path, num_devices=num_devices)
+    for name in ('train', 'val', 'test_nats'):
+        np.testing.assert_allclose(found[name], expected[name], rtol=1e-5)
+
+
 def latest(folder):
     experiment = experiments.create(loading.read_config(epath.Path(folder)), splits_batch=False)
-    template = study_parts.template(experiment, 4)  # three seeds, padded to two devices
+    template = study_parts.template(experiment, 3)
     with Checkpoints(folder) as saved:
         trees, _ = saved.restore_latest({'state': template, 'best': template.variables})
     return trees

@@ -22,7 +22,14 @@ from train.lease import Lease
 from train.losses import training_loss
 from train.progress import Progress
 from train.stopping import Stopping
-from train.study_session import StudySession, add, extend, means, take_improved
+from train.study_session import (
+    StudySession,
+    add,
+    extend,
+    means,
+    resized_record,
+    take_improved,
+)
 
 
 def run(config, workdir):
@@ -73,14 +80,16 @@ class Study:
 
     def start(self):
         """The newest checkpoint's session, or a fresh one."""
-        template = study_parts.template(self.experiment, len(self.seeds))
+        template = study_parts.template(self.experiment, self.config.num_seeds)
         both = {'state': template, 'best': template.variables}
         restored = self._saved.restore_latest(both)
         if restored is not None:
             trees, record = restored
             logging.info('Going on from step %d.', record['step'])
-            state = study_parts.spread(trees['state'], self.experiment.devices)
-            return StudySession.from_record(state, trees['best'], record)
+            count = len(self.seeds)
+            state, best = study_parts.resized_trees(trees['state'], trees['best'], count)
+            state = study_parts.spread(state, self.experiment.devices)
+            return StudySession.from_record(state, best, resized_record(record, count))
         first = study_parts.first_states(self.experiment, self._train, self.seeds)
         return StudySession(
             state=study_parts.spread(first, self.experiment.devices),
@@ -188,9 +197,13 @@ class Study:
     def _save(self, session):
         if session.step in self._saved.steps():
             return
-        trees = {'state': study_parts.gather(session.state), 'best': session.best}
-        record = {**session.record(), 'config': json.loads(self.config.to_json())}
-        self._saved.save(session.step, trees, record, float('inf'))
+        count = self.config.num_seeds
+        state, best = study_parts.resized_trees(
+            study_parts.gather(session.state), session.best, count
+        )
+        record = resized_record(session.record(), count)
+        record['config'] = json.loads(self.config.to_json())
+        self._saved.save(session.step, {'state': state, 'best': best}, record, float('inf'))
 
 
 def _of_seeds(metrics):

@@ -15,6 +15,7 @@ from train.errors import UserError
 from train.evaluation import SPLITS
 from train.randomness import MODEL, Seeds, example_keys
 from train.step import make_step, preprocess
+from train.study_session import resized
 
 
 def all_seeds(config):
@@ -51,7 +52,7 @@ def check_fields(config):
 
 def padded(seeds, num_devices):
     """The seeds with the last one repeated up to a multiple of the devices."""
-    return seeds + [seeds[-1]] * (-len(seeds) % num_devices)
+    return resized(seeds, len(seeds) + -len(seeds) % num_devices)
 
 
 def seed_axis(config, devices):
@@ -93,6 +94,14 @@ def template(experiment, num_seeds):
 
     whole = jax.tree.map(stacked, state.replace(preprocessing=None))
     return whole.replace(step=state.step, preprocessing=state.preprocessing)
+
+
+def resized_trees(state, best, count):
+    """A host state and the best variables for `count` seeds, see `resized`."""
+    shared = {'step': state.step, 'preprocessing': state.preprocessing}
+    own = {'state': state.replace(step=None, preprocessing=None), 'best': best}
+    found = jax.tree.map(lambda leaf: resized(leaf, count), own)
+    return found['state'].replace(**shared), found['best']
 
 
 def spread(state, devices):

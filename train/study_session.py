@@ -13,6 +13,8 @@ from train.stopping import Stopping
 class StudySession:
     """A value, rebound as the study goes on; the leading axis of all is the seed, padded to the devices.
 
+    A checkpoint holds the study's own seeds alone, so that a study goes on with any number of devices: `resized`.
+
     state: TrainState on the devices, see `train.devices.study_call`. best: the variables of each seed's best epoch, on
     the host. curves: name -> seeds x epochs, nan from the epoch on in which a seed diverged; a seed that stopped keeps
     its last losses. diverged: the epoch in which a seed's numbers broke, or None.
@@ -58,6 +60,25 @@ class StudySession:
                 for epoch, stopping in zip(self.diverged, self.stoppings, strict=True)
             ]
         )
+
+
+def resized(rows, count):
+    """`count` of the rows of a list or an array: the first ones, and the last again where there are too few."""
+    kept = [min(row, len(rows) - 1) for row in range(count)]
+    return rows[kept] if isinstance(rows, np.ndarray) else [rows[row] for row in kept]
+
+
+def resized_record(record, count):
+    """A `StudySession.record` for `count` seeds."""
+    return {
+        'step': record['step'],
+        'sums': {
+            name: [resized(part, count) for part in pair] for name, pair in record['sums'].items()
+        },
+        'stoppings': resized(record['stoppings'], count),
+        'diverged': resized(record['diverged'], count),
+        'curves': {name: resized(curves, count) for name, curves in record['curves'].items()},
+    }
 
 
 def add(sums, metrics):
