@@ -134,7 +134,7 @@ class Checkpoints:
     def restore(self, step, template):
         """(state, record) of one step; the state has the structure, shapes and dtypes of `template`.
 
-        Raises whatever reading raises, and a ValueError where the checksum does not match.
+        Raises whatever reading raises, and a ValueError where the checksum or a shape does not match.
         """
         target = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), template)
         restored = self._manager.restore(
@@ -149,7 +149,9 @@ class Checkpoints:
             raise ValueError(
                 f'the checksum of step {step} must be {restored.record["checksum"]}, found {found}.'
             )
-        return serialization.from_state_dict(target, restored.state), restored.record
+        state = serialization.from_state_dict(target, restored.state)
+        jax.tree_util.tree_map_with_path(_check_shape, target, state)
+        return state, restored.record
 
     def restore_best(self, template):
         """(state, record, step) of the step that validation chose, state as in `restore`; a UserError if unreadable."""
@@ -200,6 +202,13 @@ class Checkpoints:
             self._folder.joinpath(str(step)).rename(_free_name(self._folder, f'bad-{step}'))
         processes.barrier('set aside')
         self._manager = self._open()
+
+
+def _check_shape(path, expected, found):
+    if expected.shape != found.shape:
+        raise ValueError(
+            f'{jax.tree_util.keystr(path)} must have shape {expected.shape}, found {found.shape}.'
+        )
 
 
 def _free_name(folder, name):
