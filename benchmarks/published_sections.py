@@ -1,8 +1,11 @@
 """The sections of `results/published.json` as Markdown: published figures and the records that answer them."""
 
+import numpy as np
+
 from benchmarks import records
 from benchmarks.records import figure
 from train.markdown import table
+from train.study_metrics import loss_epoch
 
 
 def run_section(section, found):
@@ -66,7 +69,7 @@ def study_section(section, found):
 
 def _study_numbers(record):
     """The five metrics, seeds that broke, seeds and epochs of a study."""
-    diverged = sum(epoch is not None for epoch in record['diverged'])
+    diverged = np.isfinite(loss_epoch(np.array(record['val'], np.float64))).sum()
     metrics = records.study_metrics(record).values()
     return [*metrics, diverged, len(record['seeds']), record['epochs']]
 

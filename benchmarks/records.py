@@ -153,5 +153,5 @@ def study_test(found):
         return 'not finite'
     if len(values) == 1:
         return f'{figure(float(values[0]))} (1 seed)'
-    error = 2 * values.std() / math.sqrt(len(values))
+    error = 2 * values.std(ddof=1) / math.sqrt(len(values))
     return f'{figure(float(values.mean()), float(error))} ({len(values)} seeds)'

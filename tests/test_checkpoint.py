@@ -152,9 +152,9 @@ def test_says_so_when_the_best_checkpoint_cannot_be_read(tmp_path):
 def test_checkpoint_of_other_shapes_is_not_taken_for_this_one(tmp_path):
     save_all(tmp_path, [1.0])
     template = state_at(0).replace(params={'W': np.zeros((40, 41), np.float32)})
-    with Checkpoints(tmp_path) as saved:
-        with pytest.raises(ValueError, match=r"\['W'\] must have shape \(40, 41\), found \(40, 40\)"):
-            saved.restore(1, template)
+    expected = r"\['W'\] must have shape \(40, 41\), found \(40, 40\)"
+    with Checkpoints(tmp_path) as saved, pytest.raises(ValueError, match=expected):
+        saved.restore(1, template)
 
 
 def test_saving_a_step_twice_is_an_error(tmp_path):

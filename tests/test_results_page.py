@@ -152,7 +152,7 @@ def test_study_stands_below_its_published_row(folder):
         dataset='8gaussians',
         seeds=[{}, {}, {}],
         steps=600,
-        diverged=[None, 2, None],
+        val=[[3.0, 2.9], [3.0, None], [3.0, 2.9]],
         test_nats=[-2.9, None, -3.0],
         entropy=2.8316,
         metrics={'published': metrics},
@@ -164,7 +164,7 @@ def test_study_stands_below_its_published_row(folder):
     here = next(line for i, line in enumerate(lines) if lines[i - 1].startswith(above))
     assert here.startswith('|  |  | `studies/flow_8gaussians` | 2.947 +- 0.018 | 3.360 +- 0.070 |')
     assert here.endswith('| 1 | 3 | 3 |')
-    assert row(text, '`studies/flow_8gaussians`', '8gaussians')[3] == '-2.950 +- 0.071 (2 seeds)'
+    assert row(text, '`studies/flow_8gaussians`', '8gaussians')[3] == '-2.95 +- 0.10 (2 seeds)'
     assert '`python -m train.study --config=configs/study_toy.py' in text
 
 

@@ -173,7 +173,7 @@ def test_summary_leaves_out_what_is_not_known():
 
 def test_summary_of_seeds_that_all_broke_is_infinitely_bad():
     found = study_summary.metrics(np.full((2, 3), NAN), np.full((2, 3), NAN))
-    assert found['best']['median'] == found['last']['interval'][0] == INF
+    assert found['best']['median'] == found['last']['iqr'][0] == INF
     assert found['divergence_rate'] == 1.0
     assert found['published'] == {'runs': 0}
 

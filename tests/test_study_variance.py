@@ -113,5 +113,5 @@ def test_incomplete_grid_is_no_grid_and_a_diverged_run_is_named(missing):
         studies['s1']['val'].pop()
         assert study_variance.blocks(studies) == []
     else:
-        studies['s1']['val'][0][0] = None
-        assert rows(study_variance.blocks(studies))[0][3] == '1 diverged'
+        studies['s1']['val'][0][4:] = [None, None]  # after its best epoch
+        assert [row[3] for row in rows(study_variance.blocks(studies))] == ['1 diverged'] * 2

@@ -15,7 +15,7 @@ _NUM_SAMPLES = flags.DEFINE_integer(
 )
 _GAPS = flags.DEFINE_bool('gaps', False, 'Inference, approximation and amortisation gap.')
 _GAP_EXAMPLES = flags.DEFINE_integer(
-    'gap_examples', 100, 'Examples of the split to take for them.', lower_bound=1
+    'gap_examples', 100, 'Examples of the split to take for them.', lower_bound=2
 )
 _DATA_DIR = flags.DEFINE_string(
     'data_dir', None, 'Prepared TFDS directory, if not where it was in training.'

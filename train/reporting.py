@@ -7,7 +7,6 @@ import numpy as np
 from train import markdown as texts
 from train import (
     published,
-    study_metrics,
     study_pictures,
     study_summary,
     study_tables,
@@ -21,7 +20,7 @@ RUN_COLUMNS = (
     'run',
     'model',
     'dataset',
-    'test, nats',
+    'nats, test split unless named',
     'bits/dim',
     'kind',
     'epochs',
@@ -50,14 +49,32 @@ def read(path):
 
 def _study(found, path):
     """A study with its metrics computed from the curves, whoever wrote the file."""
-    if not {'train', 'val'} <= found.keys():
-        raise UserError(
-            f'a study has the loss series train and val; found {sorted(found)} in {path}.'
-        )
+    _check_series(found, path)
     if 'model' not in found:
         found = _series(found, path)
     metrics = study_summary.metrics(*(study_tables.losses(found, key) for key in ('val', 'train')))
     return {**found, 'metrics': metrics}
+
+
+def _check_series(found, path):
+    """Refuse what does not hold two series of equal shape (seeds, epochs)."""
+    keys = sorted(found) if isinstance(found, dict) else type(found).__name__
+    if not isinstance(found, dict) or not {'train', 'val'} <= found.keys():
+        raise UserError(f'a study has the loss series train and val; found {keys} in {path}.')
+    shapes = [_shape(found[name]) for name in ('train', 'val')]
+    if shapes[0] != shapes[1] or len(shapes[0]) != 2 or 0 in shapes[0]:
+        raise UserError(
+            f'the loss series train and val must be tables of seeds x epochs, both of one shape; '
+            f'found {shapes[0]} and {shapes[1]} in {path}.'
+        )
+
+
+def _shape(values):
+    """The shape of a table of numbers, () for anything else."""
+    try:
+        return np.array(values, np.float64).shape
+    except (TypeError, ValueError):
+        return ()
 
 
 def _series(series, path):
@@ -73,16 +90,15 @@ def _series(series, path):
         )
     sign = 1 if model == 'flow' else -1
     losses = {name: sign * np.array(series[name], np.float64) for name in ('train', 'val')}
-    lost = study_metrics.loss_epoch(losses['val'])
     return {
         'model': f'published {model}',
         'beside': OURS.get(model, model),
         'dataset': dataset,
-        'quantity': 'as published',
-        'seeds': [None] * len(lost),
+        'quantity': '',
+        'validation_quantity': 'as published',
+        'seeds': [None] * len(losses['val']),
         'epochs': losses['val'].shape[1],
         **{name: values.tolist() for name, values in losses.items()},
-        'diverged': [int(epoch) if np.isfinite(epoch) else None for epoch in lost],
     }
 
 
@@ -149,4 +165,6 @@ def _run_row(name, found):
     kind = 'exact' if found['exact'] else f'bound, {found["num_samples"]} samples'
     bits = f'{found["bits_per_dim"]:.3f}' if 'bits_per_dim' in found else ''
     nats = f'{found["nats"]:.{digits}f} +- {found["nats_2se"]:.{digits}f}'
+    if found['split'] != 'test':
+        nats += f', {found["split"]} split'
     return (name, *key, nats, bits, kind, found['epochs'], *published.RUNS.get(key, ('', '')))

@@ -19,9 +19,10 @@ def title(study):
 
 
 def curves(studies):
-    """Validation loss against the epoch: median over seeds, its band of the middle half and of all, and the mean.
+    """Validation loss against the epoch: median and middle half over all seeds, mean and range over those with a loss.
 
-    Over the seeds that have a loss. A published study is dashed, in the colour of ours of the same model.
+    A seed without a loss counts as infinitely bad: the median ends where half of the seeds have none. A published study
+    is dashed, in the colour of ours of the same model.
     """
     figure = matplotlib.figure.Figure(figsize=(8, 5))
     axes = figure.add_subplot()
@@ -35,7 +36,7 @@ def curves(studies):
             shade = {'color': colours[label], 'alpha': alpha, 'linewidth': 0}
             axes.fill_between(band['epochs'], band[low], band[high], **shade)
         # A single seed that explodes must not flatten everything else.
-        limits.extend([*band['low'], *band['third']])
+        limits.extend([*band['low'], *band['third'][np.isfinite(band['third'])]])
         if study.get('entropy') is not None:
             axes.axhline(study['entropy'], color=colours[label], linestyle='-.', linewidth=1)
             limits.append(study['entropy'])
@@ -46,7 +47,8 @@ def curves(studies):
     axes.set_xlim(1, max(2, *(len(study['val'][0]) for study in studies.values())))
     axes.set_xlabel('epoch')
     axes.set_ylabel('validation loss, nats')
-    axes.set_title('median and mean (dotted) of seeds; middle half and range', fontsize='small')
+    title = 'median and middle half of all seeds; mean (dotted) and range of those with a loss'
+    axes.set_title(title, fontsize='small')
     axes.legend()
     return figure_png(figure)
 
@@ -54,14 +56,17 @@ def curves(studies):
 def _band(study):
     """Epochs with any number, and over their seeds the quartiles, range and mean of the loss."""
     losses = np.array(study['val'], np.float64)
-    losses = np.where(np.isfinite(losses), losses, np.nan)
     alive = np.isfinite(losses).any(axis=0)
-    shares = {'low': 0, 'first': 25, 'median': 50, 'third': 75, 'high': 100}
     losses = losses[:, alive]
+    finite = np.where(np.isfinite(losses), losses, np.nan)
+    ranked = np.where(np.isfinite(losses), losses, np.inf).T
+    quarters = {'first': 0.25, 'median': 0.5, 'third': 0.75}
     return {
         'epochs': np.flatnonzero(alive) + 1,
-        'mean': np.nanmean(losses, axis=0),
-        **{name: np.nanpercentile(losses, share, axis=0) for name, share in shares.items()},
+        'low': np.nanmin(finite, axis=0),
+        'mean': np.nanmean(finite, axis=0),
+        'high': np.nanmax(finite, axis=0),
+        **{name: study_metrics.quantile(ranked, share) for name, share in quarters.items()},
     }
 
 

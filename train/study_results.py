@@ -92,9 +92,9 @@ def _write_tables(found, workdir):
     for name, value in found['metrics'].items():
         if isinstance(value, dict) and 'median' in value:
             low, high = value['iqr']
-            left, right = value['interval']
+            interval = ' to '.join(f'{bound:.4g}' for bound in value['interval'] or ())
             lines.append(
-                f'| {name} | {value["median"]:.4g} | {low:.4g} to {high:.4g} | {left:.4g} to {right:.4g} |'
+                f'| {name} | {value["median"]:.4g} | {low:.4g} to {high:.4g} | {interval} |'
             )
             rows.append((name, value['median'], low, high))
     lines.append(f'| divergence rate | {found["metrics"]["divergence_rate"]:.2f} | | |')

@@ -5,25 +5,34 @@ import numpy as np
 from train import study_metrics, study_statistics
 
 LONGEST_WINDOW = 20  # epochs of the slope
+# The range of n runs covers their median with probability 1 - 2**(1 - n), and the bootstrap stays within the range.
+FEWEST_FOR_INTERVAL = 6
 
 
-def per_seed(validation, train):
+def lowest(*losses):
+    """The lowest loss in arrays of losses, 0 where none is finite."""
+    finite = [values[np.isfinite(values)].min() for values in losses if np.isfinite(values).any()]
+    return min(finite, default=0.0)
+
+
+def per_seed(validation, train, floor):
     """name -> (seeds,) values; (seeds, epochs) losses in nats.
 
-    A diverged seed counts as infinitely bad, except in `best`. `area_under_curve` is above the lowest loss of any
-    seed, one percent of which is the distance to a seed's own best in `epochs_to_within_1_percent`. Left out: `gap`
-    where the training loss is not known, and `slope` after a single epoch.
+    A diverged seed counts as infinitely bad, except in `best`, `best_epoch`, `spikes` and `largest_spike`, which are of
+    the epochs before it broke. `area_under_curve` is above `floor`, one percent of which is the distance to a seed's
+    own best in `epochs_to_within_1_percent` and the least rise that is a spike. Left out: `gap` where the training loss
+    is not known, and `slope` after a single epoch.
     """
-    finite = validation[np.isfinite(validation)]
-    lowest = finite.min() if finite.size else 0.0
+    percent = 0.01 * abs(floor)
+    spikes, largest_spike = study_metrics.spikes(validation, percent)
     found = {
         'best': study_metrics.best(validation),
         'best_epoch': study_metrics.best_epoch(validation),
         'last': study_metrics.last(validation),
-        'area_under_curve': study_metrics.area_under_curve(validation, lowest),
-        'epochs_to_within_1_percent': study_metrics.epochs_to_within(
-            validation, 0.01 * abs(lowest)
-        ),
+        'area_under_curve': study_metrics.area_under_curve(validation, floor),
+        'epochs_to_within_1_percent': study_metrics.epochs_to_within(validation, percent),
+        'spikes': spikes,
+        'largest_spike': largest_spike,
     }
     if np.isfinite(train).any():
         found['gap'] = study_metrics.gap(validation, train)
@@ -34,18 +43,27 @@ def per_seed(validation, train):
 
 
 def metrics(validation, train):
-    """name -> {'median', 'iqr', 'interval'} of each of `per_seed`, the divergence rate, and the published metrics.
-
-    `interval` is the bootstrap's 95 % of the median.
-    """
-    found = {
-        name: {
-            'median': float(study_metrics.quantile(values, 0.5)),
-            'iqr': [float(study_metrics.quantile(values, q)) for q in (0.25, 0.75)],
-            'interval': [float(v) for v in study_statistics.bootstrap_interval(values)],
-        }
-        for name, values in per_seed(validation, train).items()
-    }
+    """What `summaries` has above the study's own lowest loss, the divergence rate, and the published metrics."""
+    found = summaries(validation, train, lowest(validation))
     found['divergence_rate'] = float(study_metrics.divergence_rate(validation))
     found['published'] = study_metrics.published_metrics(validation)
     return found
+
+
+def summaries(validation, train, floor):
+    """name -> {'median', 'iqr', 'interval'} of each of `per_seed`.
+
+    `interval` is the bootstrap's 95 % of the median, None for fewer seeds than can have one.
+    """
+    return {name: _summary(values) for name, values in per_seed(validation, train, floor).items()}
+
+
+def _summary(values):
+    interval = None
+    if len(values) >= FEWEST_FOR_INTERVAL:
+        interval = [float(value) for value in study_statistics.bootstrap_interval(values)]
+    return {
+        'median': float(study_metrics.quantile(values, 0.5)),
+        'iqr': [float(study_metrics.quantile(values, q)) for q in (0.25, 0.75)],
+        'interval': interval,
+    }

@@ -10,12 +10,15 @@ OVERVIEW = (
     'model',
     'dataset',
     'seeds',
-    'diverged',
+    'diverged for good',
     'epochs',
+    'steps',
+    'parameters',
+    'validation',
     'published metrics: min, max, last, first, exceeds',
     'test, nats: median',
     'kind',
-    'published',
+    'published: lowest validation loss, mean over seeds with a loss',
 )
 # What `study_summary` calls it -> what the table calls it.
 CONVERGENCE = {
@@ -24,15 +27,21 @@ CONVERGENCE = {
     'last': 'last',
     'gap': 'gap: validation - training',
     'epochs_to_within_1_percent': 'epochs to within 1 % of the best',
-    'area_under_curve': 'area under the curve',
+    'area_under_curve': 'area above the lowest loss of the dataset, nats x epochs',
+    'spikes': 'spikes of more than 1 %',
+    'largest_spike': 'largest spike',
     'slope': 'slope at the end, nats/epoch',
 }
 NOTE = (
     'Validation losses in nats, lower is better: median over seeds (quartiles) [95 % bootstrap interval of the '
-    'median]. A diverged seed counts as infinitely bad.'
+    'median, from 6 seeds on]. A diverged seed counts as infinitely bad; its best, best epoch and spikes are those '
+    'before it broke. A spike is a rise above the best loss so far; 1 % is of the lowest loss of the dataset.'
 )
 EPOCHS = (1, 5, 10, 50, 100, 200, 500, 1000)
-SPREAD_NOTE = 'Over seeds at fixed epochs: median (quartiles) of all, standard deviation of those that have a loss.'
+SPREAD_NOTE = (
+    'Over seeds at fixed epochs: median (quartiles) of all, standard deviation and coefficient of variation of those '
+    'that have a loss.'
+)
 RANKED = ('best', 'last', 'epochs_to_within_1_percent')
 
 
@@ -76,38 +85,62 @@ def _overview(name, found):
             if key in found['metrics']['published']
         )
     )
-    tested = [nats for nats in found.get('test_nats', []) if nats is not None]
     return (
         name,
         found['model'],
         found['dataset'],
         len(found['seeds']),
-        sum(epoch is not None for epoch in found['diverged']),
+        np.isfinite(study_metrics.loss_epoch(losses(found))).sum(),
         found['epochs'],
+        f'{found["steps"]:,}' if 'steps' in found else '',
+        f'{found["parameters"]:,}' if 'parameters' in found else '',
+        found['validation_quantity'],
         five,
-        number(float(np.median(tested))) if tested else '',
+        _tested(found),
         found['quantity'],
-        published.STUDIES.get((found['model'], found['dataset']), ('', ''))[0],
+        published.STUDIES.get((found['model'], found['dataset']), ''),
     )
 
 
+def _tested(found):
+    """The median of the seeds' test figures as text, with how many have one where some have not."""
+    tested = [nats for nats in found.get('test_nats', []) if nats is not None and np.isfinite(nats)]
+    if not tested:
+        return ''
+    count = len(found['test_nats'])
+    missing = f' ({len(tested)} of {count} seeds)' if len(tested) < count else ''
+    return number(float(np.median(tested))) + missing
+
+
 def _convergence(studies):
-    rows = []
+    rows, floors = [], _floors(studies)
     for name, found in studies.items():
-        cells = [
-            _cell(found['metrics'][key]) if key in found['metrics'] else '' for key in CONVERGENCE
-        ]
+        summaries = study_summary.summaries(
+            losses(found), losses(found, 'train'), floors[found['dataset']]
+        )
+        cells = [_cell(summaries[key]) if key in summaries else '' for key in CONVERGENCE]
         epochs = study_metrics.divergence_epoch(losses(found))
         broken = ', '.join(f'{epoch:.0f}' for epoch in sorted(epochs[np.isfinite(epochs)]))
         rows.append((name, *cells, f'{found["metrics"]["divergence_rate"]:.2f}', broken))
-    columns = ('study', *CONVERGENCE.values(), 'divergence rate', 'diverged at epochs')
+    columns = ('study', *CONVERGENCE.values(), 'divergence rate', 'first broken epochs')
     return table(columns, rows)
 
 
+def _floors(studies):
+    """dataset -> the lowest loss of its studies."""
+    by_dataset = {}
+    for found in studies.values():
+        by_dataset.setdefault(found['dataset'], []).append(losses(found))
+    return {dataset: study_summary.lowest(*curves) for dataset, curves in by_dataset.items()}
+
+
 def _cell(summary):
-    low, high = (number(value) for value in summary['iqr'])
-    left, right = (number(value) for value in summary['interval'])
-    return f'{number(summary["median"])} ({low} to {high}) [{left} to {right}]'
+    text = f'{number(summary["median"])} ({_range(summary["iqr"])})'
+    return f'{text} [{_range(summary["interval"])}]' if summary['interval'] else text
+
+
+def _range(pair):
+    return ' to '.join(number(value) for value in pair)
 
 
 def _spread(studies):
@@ -124,17 +157,17 @@ def _spread(studies):
 
 
 def _spread_cell(at):
-    std = f', std {number(at["std"])}' if at['finite'] > 1 else ''
-    return f'{number(at["median"])} ({number(at["q25"])} to {number(at["q75"])}){std}'
+    spread = f', std {number(at["std"])}, cv {number(at["cv"])}' if at['finite'] > 1 else ''
+    return f'{number(at["median"])} ({_range((at["q25"], at["q75"]))}){spread}'
 
 
 def _rank_tests(studies):
     """A table of rank tests between the studies of each dataset that has two or more."""
     rows = []
-    for dataset in sorted({found['dataset'] for found in studies.values()}):
+    for dataset, floor in sorted(_floors(studies).items()):
         of_dataset = {
-            f'{name} ({found["model"]})': study_summary.per_seed(
-                losses(found), losses(found, 'train')
+            f'{name} ({_compared(found)})': study_summary.per_seed(
+                losses(found), losses(found, 'train'), floor
             )
             for name, found in studies.items()
             if found['dataset'] == dataset
@@ -147,7 +180,8 @@ def _rank_tests(studies):
         return []
     note = (
         'Rank tests: Kruskal-Wallis over all studies of a dataset, Mann-Whitney for each pair, Holm-adjusted over '
-        'the pairs.'
+        'the pairs. They compare models only between studies with equal budgets and the same quantity, which stand '
+        'beside each name.'
     )
     columns = (
         'dataset',
@@ -157,6 +191,12 @@ def _rank_tests(studies):
         'probability that a seed of the first is lower',
     )
     return [note, table(columns, rows)]
+
+
+def _compared(found):
+    """A study's model, budget and validated quantity."""
+    budget = f'{found["steps"]:,} steps' if 'steps' in found else f'{found["epochs"]:,} epochs'
+    return f'{found["model"]}, {budget}, {found["validation_quantity"]}'
 
 
 def _ranked(dataset, measure, values):

@@ -108,13 +108,15 @@ def _crossed(group):
         shape = [len(level) for level in levels if len(level) > 1]
         names = ', '.join(name for name, _ in pool)
         grid = ' x '.join(f'{n} {f}' for n, f in zip(shape, factors, strict=True))
+        broken = (~np.isfinite(curves).all(axis=1)).sum()
         for loss, measure in MEASURES.items():
-            yield names, grid, loss, *_crossed_cells(measure(curves).reshape(shape), factors)
+            cells = (f'{broken} diverged', '', '', '')
+            if not broken:
+                cells = _crossed_cells(measure(curves).reshape(shape), factors)
+            yield names, grid, loss, *cells
 
 
 def _crossed_cells(values, factors):
-    if not np.isfinite(values).all():
-        return f'{(~np.isfinite(values)).sum()} diverged', '', '', ''
     if np.ptp(values) == 0:
         return 'no variance', '', '', ''
     shares = study_statistics.crossed_variance(values, factors)
