@@ -42,7 +42,9 @@ class UniformDequantisation:
 
     def forward_and_bound(self, x, keys):
         """x: (B, ...) whole numbers, keys (B,) -> z of the same shape and -log q(z | x) (B,)."""
-        z = (x + uniform(keys, x.shape[1:], x.dtype)) / self.levels
+        # Rounding must not carry x + u, u < 1, into the next cell.
+        inside = jnp.nextafter(x + 1, x)
+        z = jnp.minimum(x + uniform(keys, x.shape[1:], x.dtype), inside) / self.levels
         log_volume = math.prod(x.shape[1:]) * math.log(self.levels)
         return z, jnp.full(len(x), -log_volume, x.dtype)
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from convergence_models import example_keys, init, moved, prepared, quick_jit
 
+from flows import surjections
 from flows.actnorm import ActNorm
 from flows.affine_coupling import AffineCoupling, MLPConditioner
 from flows.coupling_flow import CouplingFlow
@@ -187,6 +188,16 @@ def test_dequantisation_is_undone_and_its_bound_is_the_log_volume():
     assert float((z * 4 - x).min()) < 0.05
     assert float((z * 4 - x).max()) > 0.95
     np.testing.assert_array_equal(layer.inverse(jnp.array([-0.3, 1.7])), [0, 3])
+
+
+def test_dequantisation_stays_in_its_cell_at_the_largest_noise(monkeypatch):
+    monkeypatch.setattr(
+        surjections, 'uniform', lambda keys, shape, dtype: jnp.full((len(keys), *shape), 1 - 2**-24)
+    )
+    layer, x = UniformDequantisation(levels=256), jnp.arange(256.0)[:, None]
+    z, _ = layer.forward_and_bound(x, example_keys(256))
+    np.testing.assert_array_equal(layer.inverse(z), x)
+    np.testing.assert_array_equal(jnp.floor(z * 256), x)
 
 
 def test_augmentation_adds_channels_that_cost_nothing():
