@@ -77,9 +77,9 @@ def test_family_of_a_full_gaussian_starts_at_it_and_stays_a_density():
         np.testing.assert_allclose(same, original, rtol=1e-12)
     moved = jax.tree.map(lambda a: a + 0.3 * jax.random.normal(jax.random.key(0), a.shape), start)
     q = rebuild(moved)
-    assert not np.triu(np.asarray(q.whitening), 1).any()
+    assert not np.triu(np.asarray(q.inverse_cholesky), 1).any()
     z, log_q = q.sample_and_log_prob(example_keys())
-    covariance = jnp.einsum('bji,bjk->bik', q.whitening, q.whitening)
+    covariance = jnp.einsum('bji,bjk->bik', q.inverse_cholesky, q.inverse_cholesky)
     for i in range(B):
         expected = scipy.stats.multivariate_normal(q.mean[i], covariance[i]).logpdf(z[i])
         np.testing.assert_allclose(log_q[i], expected, rtol=1e-9)

@@ -76,7 +76,7 @@ def test_precision_of_a_piecewise_linear_decoder_is_minus_the_hessian(output_dis
     x = examples(output_dist, dtype=F64)
     q = posterior(model, variables, x)
     hessian = of_log_joint(jax.hessian, model, variables)
-    factor = jnp.linalg.inv(q.distribution.whitening)
+    factor = jnp.linalg.inv(q.distribution.inverse_cholesky)
     np.testing.assert_allclose(
         factor @ jnp.swapaxes(factor, 1, 2), -hessian(x, q.trace[-1]), rtol=1e-8, atol=1e-9
     )
@@ -277,6 +277,17 @@ def test_full_gaussian_survives_an_ill_conditioned_precision():
     np.testing.assert_allclose(log_q[:, 0], expected, rtol=1e-6)
     expected = 0.5 * (np.trace(np.linalg.inv(precision)) - K + np.log(1e12))
     np.testing.assert_allclose(q.kl_to_standard_normal()[0], expected, rtol=1e-6)
+
+
+def test_factor_in_float32_survives_eigenvalues_up_to_1e5():
+    rng, k = np.random.default_rng(0), 50
+    strong = np.concatenate([np.geomspace(10.0, 1e5, 10), np.zeros(k - 10)])
+    rotations, _ = np.linalg.qr(rng.normal(size=(20, k, k)))
+    precision = np.eye(k) + np.einsum('bij,j,bkj->bik', rotations, strong, rotations)
+    factor = inverse_cholesky(jnp.asarray(precision, jnp.float32))
+    assert factor.dtype == jnp.float32
+    half_log_det = -np.log(np.asarray(factor, np.float64).diagonal(axis1=1, axis2=2)).sum(axis=1)
+    np.testing.assert_allclose(half_log_det, np.log1p(strong).sum() / 2, atol=0.05)
 
 
 @pytest.mark.parametrize('logit', [-30.0, 30.0])

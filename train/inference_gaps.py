@@ -110,15 +110,15 @@ def _relative_to(q):
     """
     start = {
         'mean': jnp.zeros_like(q.mean),
-        'lower': jnp.zeros_like(q.whitening),
+        'lower': jnp.zeros_like(q.inverse_cholesky),
         'log_diagonal': jnp.zeros_like(q.mean),
     }
 
     def rebuild(free):
         diagonal = jnp.eye(q.mean.shape[-1])[None] * jnp.exp(free['log_diagonal'])[:, None]
         factor = jnp.tril(free['lower'], -1) + diagonal
-        mean = q.mean + jnp.einsum('bji,bj->bi', q.whitening, free['mean'])
-        return FullGaussian(mean, factor @ q.whitening)
+        mean = q.mean + jnp.einsum('bji,bj->bi', q.inverse_cholesky, free['mean'])
+        return FullGaussian(mean, factor @ q.inverse_cholesky)
 
     return start, rebuild
 

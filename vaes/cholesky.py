@@ -8,6 +8,9 @@ With blocks P = [[A, B^T], [B, C]], W = B R_A^T and S = C - W W^T:
 
 and with Phi the lower triangle at half the diagonal, R changes by dR = -Phi(R dP R^T) R.
 
+Multiplying by inverses loses more digits than solving with factors does. In float32 and for k = 50, P may have
+eigenvalues from 1 to 1e5; far above that LAPACK still finds a factor where this gives NaN.
+
 LAPACK's batched routines are not used: on the CPU each call blocks a thread of XLA's pool until
 others have done its work, so as many calls at a time as there are threads (two, on two cores) wait
 for ever. On an accelerator matrix products are the faster way as well.

@@ -75,29 +75,30 @@ class DiagonalGaussian:
 class FullGaussian:
     """N(mean, P^-1) from the inverse Cholesky factor R of its precision, P^-1 = R^T R.
 
-    mean (B, k), whitening (B, k, k) = R, lower; see `vaes.cholesky`. z = mean + R^T noise, so that
-    drawing needs neither the covariance nor another factorisation.
+    mean (B, k), inverse_cholesky (B, k, k) = R, lower; see `vaes.cholesky`. z = mean + R^T noise, so that
+    drawing needs neither the covariance nor another factorisation. Draws and density have the same R, so that
+    importance weights are right whatever R's rounding errors are.
     """
 
     mean: jax.Array
-    whitening: jax.Array
+    inverse_cholesky: jax.Array
 
     def sample_and_log_prob(self, keys, shape=()):
         """Draws z (*shape, B, k) and log q(z) (*shape, B), from `keys` (B,)."""
         noise = draw_noise(keys, shape, self.mean)
-        deviation = jnp.einsum('...bj,bji->...bi', noise, self.whitening)
+        deviation = jnp.einsum('...bj,bji->...bi', noise, self.inverse_cholesky)
         log_q = -0.5 * jnp.sum(LOG_2_PI + noise**2, axis=-1)
         return along(shape, self.mean) + deviation, log_q + along(shape, self._half_log_det())
 
     def kl_to_standard_normal(self):
         """KL(q || N(0, I)) = (tr P^-1 + mean^T mean - k + log det P) / 2, (B,)."""
-        trace = jnp.sum(self.whitening**2, axis=(-2, -1))
+        trace = jnp.sum(self.inverse_cholesky**2, axis=(-2, -1))
         squares = jnp.sum(self.mean**2, axis=-1)
         return 0.5 * (trace + squares - self.mean.shape[-1]) + self._half_log_det()
 
     def _half_log_det(self):
         """log det P / 2, (B,)."""
-        return -jnp.sum(jnp.log(jnp.diagonal(self.whitening, axis1=-2, axis2=-1)), axis=-1)
+        return -jnp.sum(jnp.log(jnp.diagonal(self.inverse_cholesky, axis1=-2, axis2=-1)), axis=-1)
 
 
 @struct.dataclass

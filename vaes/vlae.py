@@ -72,9 +72,8 @@ class VLAE(VAE, kw_only=True):
         update = jax.checkpoint(update, policy=policy, prevent_cse=False)  # not needed in a scan
         mu, means = jax.lax.scan(update, start, steps)
         _, precision = newton_system(x, mu)
-        whitening = inverse_cholesky(precision)
         trace = jnp.concatenate([start[None], means])
-        return Posterior(FullGaussian(mu, whitening), trace)
+        return Posterior(FullGaussian(mu, inverse_cholesky(precision)), trace)
 
     def refinement_terms(self, x, posterior):
         """'reconstruction_error_t' = -log p(x | mu_t) before (t = 0) and after each update."""
