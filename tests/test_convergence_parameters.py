@@ -2,6 +2,7 @@
 
 import functools
 import math
+import re
 
 import jax
 import jax.numpy as jnp
@@ -76,7 +77,7 @@ def test_every_parameter_gets_a_gradient(name):
     for path, leaf in jax.tree.leaves_with_path(gradient(params)):
         where = jax.tree_util.keystr(path)
         # BatchNorm subtracts the bias before it again.
-        if 'bias' in where and 'Dense_0' in where and 'Head' not in where:
+        if re.search(r"(blocks_\d|LadderBlock_0)'\]\['Dense_0'\]\['bias'\]$", where):
             continue
         assert float(jnp.abs(leaf).max()) > 0, where
 
@@ -111,7 +112,7 @@ def test_more_importance_samples_tighten_the_bound(name):
     elbo, one, ten = (np.asarray(values, np.float64) for values in bounds(variables))
     error = np.sqrt((elbo.var() + one.var() + ten.var()) / n)
     assert abs(elbo.mean() - one.mean()) < 4 * error
-    assert ten.mean() > one.mean() - 3 * error
+    assert ten.mean() > one.mean() + 3 * error
 
 
 @pytest.mark.parametrize('name', ['vae', 'lvae', 'draw'])

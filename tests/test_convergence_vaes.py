@@ -143,8 +143,17 @@ def test_ladder_merges_with_the_prior_unless_told_otherwise():
     assert 'merges_0' in prepared('lvae_separate_merge')[1]['params']
 
 
+def test_ladder_trains_outside_of_any_mapped_axis():
+    model, variables, x = prepared('lvae')
+    keys = example_keys(len(x))
+    terms, state = model.apply(variables, x, keys, 0, method='objective', mutable=['batch_stats'])
+    np.testing.assert_allclose(terms['loss'], objective(model, variables, x, keys, 0)['loss'])
+    assert set(state) == {'batch_stats'}
+
+
 def test_batch_statistics_are_those_of_all_devices_together():
     model, variables, _ = prepared('lvae')
+    model = model.clone(axis_name='batch')
     x = jax.random.bernoulli(jax.random.key(3), 0.3, (8, 16)).astype(jnp.float32)
     keys = example_keys(8)
 

@@ -1,6 +1,7 @@
 """The models that `config.model` names, built from plain fields."""
 
 from flows import NICE, CouplingFlow, ImageFlow, MLPFlow
+from train.devices import AXIS
 from train.errors import UserError
 from vaes import DRAW, IAFVAE, SAVAE, VAE, VLAE, ConvergenceVAE, HouseholderVAE, LadderVAE
 
@@ -39,6 +40,10 @@ def _flow(config, description):
             prior=config.prior,
         )
     _check_binary(config)
+    if config.prior != 'gaussian':
+        raise ValueError(
+            f'config.model=flow has config.prior=gaussian on images; found {config.prior}.'
+        )
     return ImageFlow(shape=description.shape, levels=2, log_scale_bound=config.log_scale_bound)
 
 
@@ -47,6 +52,7 @@ def _study_vae(config, description):
     return ConvergenceVAE(
         num_features=description.num_features,
         output=_output(config, description),
+        kl=config.kl,
         kl_warmup_steps=config.kl_warmup_steps,
         **sizes,
     )
@@ -59,6 +65,9 @@ def _lvae(config, description):
     return LadderVAE(
         num_features=description.num_features,
         output=_output(config, description),
+        separate_merge=config.separate_merge,
+        axis_name=AXIS,
+        kl=config.kl,
         kl_warmup_steps=config.kl_warmup_steps,
         **sizes,
     )
@@ -76,6 +85,8 @@ def _draw(read_error, accumulate):
             shape=description.shape,
             read_error=read_error,
             accumulate=accumulate,
+            attention=config.attention or None,
+            kl=config.kl,
             kl_warmup_steps=config.kl_warmup_steps,
         )
 

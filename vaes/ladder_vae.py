@@ -30,20 +30,19 @@ from vaes.convergence_vae import GaussianHead, dense, likelihood, num_outputs
 from vaes.distributions import DiagonalGaussian, diagonal_kl, draw_noise, gaussian_log_prob
 from vaes.latent_variable_model import LATENT, LatentVariableModel
 
-AXIS = 'batch'
-
 
 class LadderBlock(nn.Module):
-    """Linear, BatchNorm, LeakyReLU; in training with the statistics of all devices together."""
+    """Linear, BatchNorm, LeakyReLU; in training with the statistics of all along `axis_name` together."""
 
     width: int
+    axis_name: str | None
 
     @nn.compact
     def __call__(self, x, training):
         norm = nn.BatchNorm(
             use_running_average=not training,
             momentum=0.9,
-            axis_name=AXIS,
+            axis_name=self.axis_name,
             use_fast_variance=False,
         )
         return nn.leaky_relu(norm(dense(self.width)(x)), 0.1)
@@ -54,10 +53,12 @@ class LadderStep(nn.Module):
 
     width: int
     latent_dim: int
+    axis_name: str | None
 
     @nn.compact
     def __call__(self, z, training):
-        return GaussianHead(self.latent_dim)(LadderBlock(self.width)(z, training))
+        block = LadderBlock(self.width, self.axis_name)
+        return GaussianHead(self.latent_dim)(block(z, training))
 
 
 def merge(a, b):
@@ -78,6 +79,8 @@ class LadderVAE(LatentVariableModel, kw_only=True):
         latent_dims: size of each level's z, as many as hidden.
         output: 'bernoulli' for x in [0, 1], 'gaussian' for real vectors.
         separate_merge: merge the encoder with a network of its own instead of with the prior.
+        axis_name: the mapped axis (of `jax.pmap` or `jax.vmap`) along which devices share a batch and
+            in training its statistics; None outside of one.
         kl, kl_warmup_steps: see `LatentVariableModel`; 'analytic' is the closed form given the z
             above.
     """
@@ -87,6 +90,7 @@ class LadderVAE(LatentVariableModel, kw_only=True):
     latent_dims: tuple[int, ...] = (64, 64, 64)
     output: str = 'bernoulli'
     separate_merge: bool = False
+    axis_name: str | None = None
     kl: str = 'analytic'
 
     def __post_init__(self):
@@ -100,10 +104,12 @@ class LadderVAE(LatentVariableModel, kw_only=True):
 
     def setup(self):
         below_top = list(zip(self.hidden[:-1], self.latent_dims[:-1], strict=True))
-        self.blocks = [LadderBlock(width) for width in self.hidden]
+        axis = self.axis_name
+        self.blocks = [LadderBlock(width, axis) for width in self.hidden]
         self.heads = [GaussianHead(k) for k in self.latent_dims]
-        self.priors = [LadderStep(width, k) for width, k in below_top]
-        self.merges = [LadderStep(*level) for level in below_top] if self.separate_merge else ()
+        self.priors = [LadderStep(width, k, axis) for width, k in below_top]
+        merges = below_top if self.separate_merge else ()
+        self.merges = [LadderStep(width, k, axis) for width, k in merges]
         self.decoder = [dense(width) for width in self.hidden]
         self.decoder_output = dense(num_outputs(self.output, self.num_features))
 
