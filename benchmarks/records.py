@@ -129,7 +129,7 @@ def _overrides(fields, found):
     past = default.get_config().to_dict() | found['config']
     ignored = FREE_FIELDS - SHOWN_FIELDS
     if found.get('num_samples') is None:
-        ignored = ignored | {'num_samples'}
+        ignored = ignored | {'num_samples', 'kl'}  # of latent-variable models alone
     return {
         name: past[name]
         for name in sorted(fields)

@@ -41,9 +41,6 @@ def _model(config):
     config.hidden_dim = 500  # of both hidden layers of encoder and decoder
     config.output_dist = 'gaussian'  # gaussian | bernoulli, which goes with preprocessing=binarise
     config.initialisation = 'variance_preserving'  # variance_preserving | published
-    config.kl = (
-        'sample'  # sample: at the one draw, as published | analytic: where it has a closed form
-    )
     config.n_svi_step = 4  # sa_vae: steps up the bound
     config.svi_lr = 5e-4  # sa_vae: their length
     config.n_flow = 4  # hf, iaf: steps of the flow
@@ -52,7 +49,12 @@ def _model(config):
     config.update_lr = 0.5  # vlae: of the damped and the decayed rule
     # vlae: damped, as published | decayed, as first released | newton, with a line search
     config.update_rule = 'damped'
+    config.separate_merge = False  # lvae: q has networks of its own, as in the published study
+    config.attention = 0  # draw: read and write windows of N x N filters; 0: whole images
     # All latent-variable models.
+    config.kl = (
+        'sample'  # sample: at the one draw, as published | analytic: where it has a closed form
+    )
     config.kl_warmup_steps = (
         0  # steps over which the weight of the KL in the loss grows from 0 to 1
     )

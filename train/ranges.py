@@ -33,6 +33,7 @@ AT_LEAST_ZERO = (
     'n_svi_step',
     'n_flow',
     'n_update',
+    'attention',
 )
 BELOW_ONE = ('b1', 'b2', 'ema')
 POSITIVE = ('eps', 'log_scale_bound')
