@@ -36,7 +36,7 @@ def save_all(folder, losses):
     """One checkpoint for each loss, at steps 1, 2, ..."""
     with Checkpoints(folder) as saved:
         for step, loss in enumerate(losses, start=1):
-            saved.save(step, state_at(step), {'step': step}, loss)
+            saved.save(step, state_at(step), {'step': step, 'loss': 2.5}, loss)
         saved.wait()
         return saved.steps(), saved.best_step()
 
@@ -109,7 +109,12 @@ def flip_byte(folder):
     path.write_bytes(bytes(content))
 
 
-@pytest.mark.parametrize('damage', [truncate, remove_file, empty, flip_byte])
+def change_record(folder):
+    path = folder / 'record' / 'metadata'
+    path.write_text(path.read_text().replace('"loss": 2.5', '"loss": 2.4'))
+
+
+@pytest.mark.parametrize('damage', [truncate, remove_file, empty, flip_byte, change_record])
 def test_damaged_newest_checkpoint_is_set_aside_and_the_one_before_is_used(tmp_path, damage):
     save_all(tmp_path, [3.0, 2.0])
     damage(tmp_path / 'checkpoints' / '2')

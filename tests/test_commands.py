@@ -124,6 +124,7 @@ def test_sample_writes_samples_in_data_space(trained):
     ('arguments', 'code', 'sentence'),
     [
         ((), 1, '--config must name a config file'),
+        (('--config=README.md',), 2, '--config must name a Python file; found'),
         (('--config=configs/absent.py',), 1, 'found none at configs/absent.py'),
         (('--config=configs/toy.py:absent',), 2, 'must be one of [smoke]; found absent'),
         ((*TOY, '--config.num_layer=4'), 2, 'Did you mean "num_layers"'),
@@ -200,14 +201,25 @@ def test_workdir_of_another_run_is_refused_and_left_as_it_was(trained):
     assert (folder / 'config.json').read_bytes() == before
 
 
-@pytest.mark.parametrize('name', ['config.json', 'result.json'])
-def test_damaged_record_is_one_sentence(main_forked, trained, tmp_path, name):
+@pytest.mark.parametrize(
+    ('name', 'content', 'sentence'),
+    [
+        ('config.json', b'{"a": ', 'config.json must hold JSON and is damaged'),
+        ('result.json', b'\xff\xfe', 'result.json must hold JSON and is damaged'),
+        ('result.json', b'[]', 'result.json must hold a JSON object with the fields stopped_early'),
+        ('config.json', None, 'holds checkpoints and must hold their config.json, found none'),
+    ],
+)
+def test_damaged_record_is_one_sentence(main_forked, trained, tmp_path, name, content, sentence):
     folder, _ = trained
     shutil.copytree(folder, tmp_path / 'run')
-    (tmp_path / 'run' / name).write_text('{"a": ')
+    if content is None:
+        (tmp_path / 'run' / name).unlink()
+    else:
+        (tmp_path / 'run' / name).write_bytes(content)
     code, stderr = main_forked(tmp_path, *TOY, f'--workdir={tmp_path / "run"}')
     assert code == 1
-    assert f'{name} must hold JSON and is damaged' in stderr
+    assert sentence in stderr
     assert 'Traceback' not in stderr
 
 

@@ -62,6 +62,13 @@ def test_another_hosts_lease_ends_with_its_heartbeat(tmp_path, age, free):
             pass
 
 
+@pytest.mark.parametrize('content', ['', '{}', '[]', '{"pid": 1, "host": "x"}'])
+def test_damaged_lease_does_not_hold(tmp_path, content):
+    (tmp_path / 'lease.json').write_text(content)
+    with Lease(epath.Path(tmp_path)):
+        assert json.loads((tmp_path / 'lease.json').read_text())['pid'] == os.getpid()
+
+
 def test_reused_process_number_does_not_hold(tmp_path):
     import socket
 

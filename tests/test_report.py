@@ -256,7 +256,7 @@ def test_published_series_come_out_as_losses(name, first, last):
 def test_file_without_series_is_refused(tmp_path):
     path = tmp_path / 'flow_mnist.json'
     path.write_text('{"val": [[1.0]]}')
-    with pytest.raises(UserError, match='train and val; found'):
+    with pytest.raises(UserError, match='fields train, val, found'):
         reporting.read(path)
     with pytest.raises(UserError, match='is named MODEL_DATASET_SEEDS'):
         reporting.read(write_series(tmp_path / 'series.json', DECAY))
@@ -265,7 +265,7 @@ def test_file_without_series_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ('text', 'sentence'),
     [
-        ('[1, 2]', 'train and val; found list in'),
+        ('[1, 2]', 'fields train, val, found list'),
         ('{"train": [], "val": []}', r'found \(0,\) and \(0,\) in'),
         ('{"train": [1, 2], "val": [1, 2]}', r'found \(2,\) and \(2,\) in'),
         ('{"train": [[1, 2], [1]], "val": [[1, 2], [1]]}', r'found \(\) and \(\) in'),
@@ -287,6 +287,18 @@ def test_published_run_that_comes_back_is_not_lost(tmp_path):
     text = reporting.markdown([('study', 'series', found)])
     assert cells(text, 'series', 'diverged for good') == '1'
     assert cells(text, 'series', 'first broken epochs') == '5, 7'
+
+
+def test_study_without_its_fields_is_refused(tmp_path):
+    path = tmp_path / 'study.json'
+    path.write_text('{"model": "flow", "train": [[1.0]], "val": [[1.0]]}')
+    with pytest.raises(UserError, match='with the fields dataset, epochs'):
+        reporting.read(path)
+
+
+def test_run_that_ended_without_a_number_is_shown(tmp_path):
+    path = write_run(tmp_path / 'run', None)
+    assert '| run | mlp_flow | mnist | nan +- 1.4 |' in reporting.markdown([reporting.read(path)])
 
 
 def test_folder_without_result_is_refused(tmp_path):

@@ -142,6 +142,10 @@ def test_exponential_decay_gives_closed_form_metrics():
     assert metrics.best_epoch(losses).tolist() == [pytest.approx(180, abs=20), epochs]
 
 
+def test_area_of_one_epoch_is_nothing_unless_the_run_broke():
+    np.testing.assert_array_equal(metrics.area_under_curve([[2.0], [NAN]]), [0.0, INF])
+
+
 def test_best_and_area_keep_the_sign_of_a_curve_through_zero():
     losses = np.array([[1.0, 0.0, -1.0, -2.0, -1.5]])
     assert metrics.best(losses) == -2

@@ -4,6 +4,7 @@ One step holds `state` (arrays, without device axis) and `record` (JSON: stoppin
 """
 
 import contextlib
+import json
 import math
 import zlib
 
@@ -25,9 +26,9 @@ def _loss_or_inf(metrics):
     return value if math.isfinite(value) else math.inf
 
 
-def checksum(tree):
-    """A 32-bit checksum over the bytes of all leaves, in the tree's order."""
-    value = 0
+def checksum(tree, record):
+    """A 32-bit checksum over the bytes of all leaves, in the tree's order, and of a record as JSON."""
+    value = zlib.crc32(json.dumps(record, sort_keys=True).encode())
     for leaf in jax.tree.leaves(tree):
         value = zlib.crc32(np.ascontiguousarray(leaf).view(np.uint8).data, value)
     return value
@@ -99,7 +100,7 @@ class Checkpoints:
                 step,
                 args=ocp.args.Composite(
                     state=ocp.args.StandardSave(tree),
-                    record=ocp.args.JsonSave({**record, 'checksum': checksum(tree)}),
+                    record=ocp.args.JsonSave({**record, 'checksum': checksum(tree, record)}),
                 ),
                 metrics={'loss': float(loss)},
             )
@@ -144,14 +145,14 @@ class Checkpoints:
                 record=ocp.args.JsonRestore(),
             ),
         )
-        found = checksum(restored.state)
-        if found != restored.record['checksum']:
-            raise ValueError(
-                f'the checksum of step {step} must be {restored.record["checksum"]}, found {found}.'
-            )
+        record = dict(restored.record)
+        stored = record.pop('checksum')
+        found = checksum(restored.state, record)
+        if found != stored:
+            raise ValueError(f'the checksum of step {step} must be {stored}, found {found}.')
         state = serialization.from_state_dict(target, restored.state)
         jax.tree_util.tree_map_with_path(_check_shape, target, state)
-        return state, restored.record
+        return state, record
 
     def restore_best(self, template):
         """(state, record, step) of the step that validation chose, state as in `restore`; a UserError if unreadable."""

@@ -74,6 +74,8 @@ def _parse(argv, *, takes_arguments):
         rest = flags.FLAGS(argv)
     except AttributeError as error:
         _refuse(f'The config has no such field: {_last_line(error)}')
+    except SyntaxError as error:
+        _refuse(f'--config must name a Python file; found {error}.')
     except (flags.Error, TypeError, ValueError, KeyError, OSError) as error:
         _refuse(_last_line(error))
     if len(rest) > 1 and not takes_arguments:

@@ -15,7 +15,8 @@ def finished(workdir, config):
     path = workdir / 'result.json'
     if not path.exists():
         return None
-    found = workdirs.read_json(path)
+    fields = ('stopped_early', 'epochs', 'exact', 'split')
+    found = workdirs.read_json(path, fields)
     trained = found['stopped_early'] or found['epochs'] >= config.epochs
     evaluated = found['exact'] or found['num_samples'] == config.num_samples
     return found if trained and evaluated and found['split'] == config.final_split else None

@@ -74,10 +74,13 @@ class Lease:
             self._lock = None
 
     def _holder(self):
+        """What the file says, or None where it is not there or damaged."""
         try:
-            return json.loads(self._path.read_text())
-        except (FileNotFoundError, json.JSONDecodeError):
+            found = json.loads(self._path.read_text())
+        except (FileNotFoundError, ValueError):
             return None
+        whole = isinstance(found, dict) and {*self._owner, 'heartbeat'} <= found.keys()
+        return found if whole else None
 
     def _write(self):
         partial = self._path.parent / f'{self._path.name}.{os.getpid()}.tmp'

@@ -33,6 +33,10 @@ def _nice(config, description):
 
 def _flow(config, description):
     if len(description.shape) == 1:
+        if config.num_couplings < 1:
+            raise ValueError(
+                f'config.model=flow needs config.num_couplings of at least 1; found {config.num_couplings}.'
+            )
         return CouplingFlow(
             num_features=description.num_features,
             num_couplings=config.num_couplings,

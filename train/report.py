@@ -14,6 +14,8 @@ def main(argv):
 
     if len(argv) < 2:
         raise UserError('train.report needs the folders of runs or studies, found none.')
+    if not _OUTPUT.value.strip('/'):
+        raise UserError(f'--output must name a file without its ending, found {_OUTPUT.value!r}.')
     items = [reporting.read(path) for path in argv[1:]]
     output = workdir.resolve(_OUTPUT.value)
     text = reporting.markdown(items)

@@ -27,6 +27,11 @@ RUN_COLUMNS = (
     'published',
     'source',
 )
+FIELDS = {
+    'run': ('config', 'epochs', 'exact', 'nats', 'nats_2se', 'split'),
+    'series': ('train', 'val'),
+    'study': ('dataset', 'epochs', 'quantity', 'seeds', 'validation_quantity'),
+}
 OURS = {'vae': 'study_vae'}  # what we call a model whose published name differs
 
 
@@ -37,30 +42,30 @@ def read(path):
     """
     folder = workdirs.resolve(path)
     if folder.suffix == '.json' and folder.exists():
-        return 'study', folder.stem, _study(workdirs.read_json(folder), folder)
-    for kind, name in (('run', 'result.json'), ('study', 'study.json')):
-        if (folder / name).exists():
-            found = workdirs.read_json(folder / name)
-            return kind, folder.name, found if kind == 'run' else _study(found, folder)
+        return 'study', folder.stem, _study(folder)
+    if (folder / 'result.json').exists():
+        return 'run', folder.name, workdirs.read_json(folder / 'result.json', FIELDS['run'])
+    if (folder / 'study.json').exists():
+        return 'study', folder.name, _study(folder / 'study.json')
     raise UserError(
         f'a report needs folders with result.json or study.json, found neither in {folder}.'
     )
 
 
-def _study(found, path):
+def _study(path):
     """A study with its metrics computed from the curves, whoever wrote the file."""
-    _check_series(found, path)
-    if 'model' not in found:
+    found = workdirs.read_json(path, FIELDS['series'])
+    _check_shapes(found, path)
+    if 'model' in found:
+        workdirs.require(found, FIELDS['study'], path)
+    else:
         found = _series(found, path)
     metrics = study_summary.metrics(*(study_tables.losses(found, key) for key in ('val', 'train')))
     return {**found, 'metrics': metrics}
 
 
-def _check_series(found, path):
+def _check_shapes(found, path):
     """Refuse what does not hold two series of equal shape (seeds, epochs)."""
-    keys = sorted(found) if isinstance(found, dict) else type(found).__name__
-    if not isinstance(found, dict) or not {'train', 'val'} <= found.keys():
-        raise UserError(f'a study has the loss series train and val; found {keys} in {path}.')
     shapes = [_shape(found[name]) for name in ('train', 'val')]
     if shapes[0] != shapes[1] or len(shapes[0]) != 2 or 0 in shapes[0]:
         raise UserError(
@@ -160,11 +165,17 @@ def pictures(studies):
 
 
 def _run_row(name, found):
-    digits, config = decimals(found['nats_2se']), found['config']
+    config = found['config']
+    value, error = (_number(found[name]) for name in ('nats', 'nats_2se'))
     key = (config['model'], dataset_title(config))
     kind = 'exact' if found['exact'] else f'bound, {found["num_samples"]} samples'
-    bits = f'{found["bits_per_dim"]:.3f}' if 'bits_per_dim' in found else ''
-    nats = f'{found["nats"]:.{digits}f} +- {found["nats_2se"]:.{digits}f}'
+    bits = f'{_number(found["bits_per_dim"]):.3f}' if 'bits_per_dim' in found else ''
+    nats = f'{value:.{decimals(error)}f} +- {error:.{decimals(error)}f}'
     if found['split'] != 'test':
         nats += f', {found["split"]} split'
     return (name, *key, nats, bits, kind, found['epochs'], *published.RUNS.get(key, ('', '')))
+
+
+def _number(value):
+    """A number of a file, in which null stands for what is not finite."""
+    return np.nan if value is None else value

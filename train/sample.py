@@ -9,7 +9,9 @@ from absl import flags  # isort: skip
 
 _WORKDIR = flags.DEFINE_string('workdir', None, 'Folder of the run.', required=True)
 _NUMBER = flags.DEFINE_integer('number', 100, 'How many samples.', lower_bound=1)
-_SEED = flags.DEFINE_integer('seed', 0, 'Seed of the samples.')
+_SEED = flags.DEFINE_integer(
+    'seed', 0, 'Seed of the samples.', lower_bound=0, upper_bound=2**32 - 1
+)
 _OUTPUT = flags.DEFINE_string(
     'output',
     None,

@@ -182,7 +182,6 @@ class Study:
     def _line(self, epoch, session):
         count = self.config.num_seeds
         losses = np.array([curve[-1] for curve in session.curves['validation'][:count]])
-        diverged = sum(epoch is not None for epoch in session.diverged[:count])
         finite = losses[np.isfinite(losses)]
         summary = (
             'no seed trains'
@@ -192,7 +191,7 @@ class Study:
                 f'from {finite.min():.3f} to {finite.max():.3f} over {finite.size} seeds'
             )
         )
-        return f'epoch {epoch}: {summary}, {diverged} diverged'
+        return f'epoch {epoch}: {summary}, {count - finite.size} diverged'
 
     def _save(self, session):
         if session.step in self._saved.steps():

@@ -114,7 +114,8 @@ def area_under_curve(losses, floor=0.0):
     By the trapezoid rule, so the first and the last epoch count half.
     """
     excess = censored(losses) - floor
-    return (excess[:, :-1] + excess[:, 1:]).sum(axis=1) / 2
+    area = (excess[:, :-1] + excess[:, 1:]).sum(axis=1) / 2
+    return np.where(np.isfinite(excess[:, -1]), area, np.inf)
 
 
 def slope(losses, window):

@@ -32,6 +32,10 @@ def all_seeds(config):
                 f'config.vary must not name what has a seed of its own; found vary={config.vary} and '
                 f'seed_{name}={config[f"seed_{name}"]}: set config.seed, from which the varied seeds count on.'
             )
+    if varied and config.seed + config.num_seeds > 2**32:
+        raise UserError(
+            f'config.seed + config.num_seeds must be at most 2**32; found {config.seed} + {config.num_seeds}.'
+        )
     base = Seeds.of(config)
     return [
         dataclasses.replace(base, **{name: config.seed + i for name in varied})
@@ -154,7 +158,8 @@ class StudyEvaluator:
         if key not in self._calls:
             function = self._function(split, quantity, num_samples)
             self._calls[key] = on.study_per_example_call(function, self._experiment.devices)
-        size, group = len(source), self._experiment.config.eval_batch_size
+        size = len(source)
+        group = min(self._experiment.config.eval_batch_size, size)
         parts = []
         for start in range(0, size, group):
             rows = np.arange(start, start + group, dtype=np.int32)

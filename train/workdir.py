@@ -81,6 +81,11 @@ def check(workdir, config):
     """Refuse a folder whose run was made from other defining fields."""
     path = workdir / 'config.json'
     if not path.exists():
+        if (workdir / 'checkpoints').exists():
+            raise UserError(
+                f'{workdir} holds checkpoints and must hold their config.json, found none; '
+                'restore that file from a copy, or give another --workdir.'
+            )
         return
     stored = read_json(path)
     fields = defining_fields(config)
@@ -95,14 +100,26 @@ def check(workdir, config):
         )
 
 
-def read_json(path):
-    """The JSON value in a file; a UserError where it is damaged."""
+def read_json(path, fields=()):
+    """The JSON object in a file; a UserError where it is damaged, or has not all of `fields`."""
     try:
-        return json.loads(path.read_text())
-    except json.JSONDecodeError as error:
+        found = json.loads(path.read_text())
+    except ValueError as error:  # neither text nor JSON
         raise UserError(
-            f'{path} must hold JSON and is damaged ({error}); restore it from a copy, or give another --workdir.'
+            f'{path} must hold JSON and is damaged ({error}); restore it from a copy, or use another folder.'
         ) from error
+    require(found, fields, path)
+    return found
+
+
+def require(found, fields, path):
+    """Refuse what a file holds if it is no JSON object with all of `fields`."""
+    keys = sorted(found) if isinstance(found, dict) else type(found).__name__
+    if not isinstance(found, dict) or not set(fields) <= found.keys():
+        names = f' with the fields {", ".join(fields)}' if fields else ''
+        raise UserError(
+            f'{path} must hold a JSON object{names}, found {keys}; restore it from a copy, or use another folder.'
+        )
 
 
 def write_json(path, value):
