@@ -184,7 +184,7 @@ class Checkpoints:
             return restored
         if tried:
             raise UserError(
-                f'none of the checkpoints {tried} in {self._folder} can be read; '
+                f'none of the checkpoints {tried} in {self._folder} can be read as those of such a run; '
                 'restore that folder from a copy, or give another --workdir to start anew.'
             )
         return None
