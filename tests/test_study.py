@@ -149,6 +149,20 @@ def test_training_loss_that_is_logged_in_part_only_is_not_a_loss(tmp_path):
     assert 'gap' not in found['metrics']
 
 
+def test_curves_are_in_data_space_whatever_the_preprocessing(tmp_path):
+    fields = {'toy_name': '8gaussians', 'preprocessing': 'standardise', 'epochs': 1}
+    found = study(tmp_path, num_seeds=1, **fields)
+    single = loop.run(config(**fields), epath.Path(tmp_path / 'run'))
+    offset = single['nats'] - single['nats_data_space']
+    assert offset > 1
+    line = json.loads((tmp_path / 'run' / 'metrics.jsonl').read_text().splitlines()[-1])
+    np.testing.assert_allclose(found['val'][0][0], line['validation_nll'] + offset, rtol=1e-4)
+    assert found['test_nats'][0] == pytest.approx(single['nats_data_space'], rel=1e-4)
+    assert found['metrics']['gap']['median'] == pytest.approx(
+        found['val'][0][0] - found['train'][0][0]
+    )
+
+
 def test_one_factor_can_be_varied_alone():
     seeds = study_parts.all_seeds(config(vary='order', seed=5))
     assert seeds == [Seeds(init=5, order=5 + i, noise=5, data=0) for i in range(3)]

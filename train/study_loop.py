@@ -143,10 +143,7 @@ class Study:
         epoch, running = session.step // self.per_epoch, session.running
         host = study_parts.gather(session.state)
         broke = running & (host.bad_step >= 0)
-        quantity = 'log_likelihood' if self.experiment.model.exact else 'elbo'
-        found = self.evaluate(
-            session.state, self._validation, 'validation', quantity, self.config.eval_samples
-        )
+        found = self.validate(session.state)
         # A seed that stopped early keeps its last losses; one that broke has none from then on.
         broken = broke | np.array([epoch is not None for epoch in session.diverged])
         validation = np.where(broken, np.nan, -found['value'].astype(np.float64).mean(axis=1))
@@ -178,6 +175,12 @@ class Study:
         if epoch % self.config.log_every == 0:
             progress.line(self._line(epoch, session))
         return session
+
+    def validate(self, state):
+        """What stops training, of each validation example under a spread state; see `StudyEvaluator`."""
+        quantity = 'log_likelihood' if self.experiment.model.exact else 'elbo'
+        samples = self.config.eval_samples
+        return self.evaluate(state, self._validation, 'validation', quantity, samples)
 
     def _line(self, epoch, session):
         count = self.config.num_seeds

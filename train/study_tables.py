@@ -33,9 +33,9 @@ CONVERGENCE = {
     'slope': 'slope at the end, nats/epoch',
 }
 NOTE = (
-    'Validation losses in nats, lower is better: median over seeds (quartiles) [95 % bootstrap interval of the '
-    'median, from 6 seeds on]. A diverged seed counts as infinitely bad; its best, best epoch and spikes are those '
-    'before it broke. A spike is a rise above the best loss so far; 1 % is of the lowest loss of the dataset.'
+    'Validation losses in nats of data space, lower is better: median over seeds (quartiles) [95 % bootstrap interval '
+    'of the median, from 6 seeds on]. A diverged seed counts as infinitely bad; its best, best epoch and spikes are '
+    'those before it broke. A spike is a rise above the best loss so far; 1 % is of the lowest loss of the dataset.'
 )
 EPOCHS = (1, 5, 10, 50, 100, 200, 500, 1000)
 SPREAD_NOTE = (
