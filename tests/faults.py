@@ -64,7 +64,7 @@ def wait(pid):
 
 
 def outcome(folder):
-    """What a finished run leaves: the bytes of its last state, its likelihood, its validation losses."""
+    """What a finished run leaves: the bytes of its last checkpoint, its step, likelihood and validation losses."""
     from train import experiment as experiments
     from train import loading
     from train.checkpoint import Checkpoints, checksum
@@ -75,7 +75,7 @@ def outcome(folder):
     lines = (pathlib.Path(folder) / 'metrics.jsonl').read_text().splitlines()
     losses = [json.loads(line)['validation_nll'] for line in lines]
     nats = json.loads((pathlib.Path(folder) / 'result.json').read_text())['nats']
-    return checksum(state), record['step'], nats, losses
+    return checksum(state, record), record['step'], nats, losses
 
 
 def in_child(function, *arguments):
