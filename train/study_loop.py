@@ -143,13 +143,20 @@ class Study:
         epoch, running = session.step // self.per_epoch, session.running
         host = study_parts.gather(session.state)
         broke = running & (host.bad_step >= 0)
-        found = self.validate(session.state)
+        quantity = 'log_likelihood' if self.experiment.model.exact else 'elbo'
+        found = self.evaluate(
+            session.state, self._validation, 'validation', quantity, self.config.eval_samples
+        )
+        # From model space to data space, training's losses by the mean of validation's.
+        value, log_det = (
+            found[name].astype(np.float64).mean(axis=1) for name in ('value', 'log_det')
+        )
         # A seed that stopped early keeps its last losses; one that broke has none from then on.
         broken = broke | np.array([epoch is not None for epoch in session.diverged])
-        validation = np.where(broken, np.nan, -found['value'].astype(np.float64).mean(axis=1))
+        validation = np.where(broken, np.nan, -value - log_det)
         before = [curve[-1] if curve else np.nan for curve in session.curves['train']]
         trained = training_loss(means(session.sums))
-        train = np.where(running, np.nan if trained is None else trained, before)
+        train = np.where(running, np.nan if trained is None else trained - log_det, before)
         train = np.where(broken, np.nan, train)
         stoppings = tuple(
             stopping.update(epoch, loss) if on else stopping
@@ -175,12 +182,6 @@ class Study:
         if epoch % self.config.log_every == 0:
             progress.line(self._line(epoch, session))
         return session
-
-    def validate(self, state):
-        """What stops training, of each validation example under a spread state; see `StudyEvaluator`."""
-        quantity = 'log_likelihood' if self.experiment.model.exact else 'elbo'
-        samples = self.config.eval_samples
-        return self.evaluate(state, self._validation, 'validation', quantity, samples)
 
     def _line(self, epoch, session):
         count = self.config.num_seeds

@@ -27,8 +27,7 @@ def conclude(study, session, workdir):
     """Evaluate each seed's best epoch on the test split, once, and write everything, in nats of data space."""
     count = study.config.num_seeds
     config, model = study.config, study.experiment.model
-    log_det = _log_det(study, session)
-    curves = {name: np.array(rows[:count]) - log_det for name, rows in session.curves.items()}
+    curves = {name: np.array(rows[:count]) for name, rows in session.curves.items()}
     looks = conclusion.count_test_look(workdir, session.step)
     best = _best_state(session)
     best_epochs = [stopping.best_epoch for stopping in session.stoppings[:count]]
@@ -60,12 +59,6 @@ def conclude(study, session, workdir):
     workdirs.write_json(workdir / 'study.json', found)
     logging.info('The study is in %s', workdir / 'study.json')
     return found
-
-
-def _log_det(study, session):
-    """The preprocessing's log-determinant, mean over the validation split: model space less data space, in losses."""
-    found = study.validate(session.state)
-    return found['log_det'][0].astype(np.float64).mean()
 
 
 def _best_state(session):

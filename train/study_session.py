@@ -16,8 +16,8 @@ class StudySession:
     A checkpoint holds the study's own seeds alone, so that a study goes on with any number of devices: `resized`.
 
     state: TrainState on the devices, see `train.devices.study_call`. best: the variables of each seed's best epoch, on
-    the host. curves: name -> seeds x epochs, nan from the epoch on in which a seed diverged; a seed that stopped keeps
-    its last losses. diverged: the epoch in which a seed's numbers broke, or None.
+    the host. curves: name -> seeds x epochs in nats of data space, nan from the epoch on in which a seed diverged; a
+    seed that stopped keeps its last losses. diverged: the epoch in which a seed's numbers broke, or None.
     """
 
     state: Any
