@@ -66,12 +66,15 @@ def _of_layer(W, b, z, delta):
 
 
 class Training:
-    """Epochs of the published loop over rows in the model's space, (N, D) float32."""
+    """Epochs of the published loop over rows in the model's space, (N, D) float32.
 
-    def __init__(self, rows, validation, *, batch_size, num_layers=2, lr=1e-4):
+    first_epoch: the number of the first epoch, which Adam takes for its step: 0 in the program, 1 in the notebooks.
+    """
+
+    def __init__(self, rows, validation, *, batch_size, num_layers=2, lr=1e-4, first_epoch=0):
         init, opt_update, self._params = optimizers.adam(lr)
         self._rows, self._validation, self._batch_size = rows, validation, batch_size
-        self.state, self._epoch = init(initial(rows.shape[1], num_layers)), 0
+        self.state, self._epoch = init(initial(rows.shape[1], num_layers)), first_epoch
 
         @jax.jit
         def update(epoch, state, batch):
@@ -88,6 +91,10 @@ class Training:
             self.state = self._update(self._epoch, self.state, batch)
         self._epoch += 1
         jax.block_until_ready(self.state)
+
+    def params(self):
+        """The parameters as they are now, a list of (W, b)."""
+        return self._params(self.state)
 
     def close_epoch(self, folder):
         """The validation set's mean negative log-likelihood, and the parameters' two copies on disk."""

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from benchmarks import children, gradients, published_flow, timing
+from benchmarks import children, gradients, published_flow, published_training, timing
 
 B, D, LAYERS = 5, 4, 3
 
@@ -76,3 +76,28 @@ def test_a_requirement_says_whether_it_is_met():
 def test_a_child_that_ends_early_is_an_error():
     with pytest.raises(RuntimeError, match='ended with code'):
         children.Child(['false'])
+
+
+def test_published_adam_counts_epochs(monkeypatch):
+    """Within an epoch the steps of a constant gradient stay lr sqrt(1 - b2^t) / (1 - b1^t) of the epoch's own t."""
+    monkeypatch.setattr(
+        published_flow, 'gradient', lambda params, x: jax.tree.map(jnp.ones_like, params)
+    )
+    rows = np.zeros((3, D), np.float32)
+    training = published_flow.Training(rows, None, batch_size=1, lr=1e-3, first_epoch=1)
+    before = training.params()
+    training.epoch()
+    # Adam's own averages after step i of the epoch, m = 1 - .9^i and v = 1 - .999^i, corrected by t = epoch + 1 = 2.
+    correction = np.sqrt(1 - 0.999**2) / (1 - 0.9**2)
+    i = np.arange(1, 4)
+    steps = 1e-3 * correction * ((1 - 0.9**i) / np.sqrt(1 - 0.999**i)).sum()
+    for (W_0, _), (W_1, _) in zip(before, training.params(), strict=True):
+        np.testing.assert_allclose(W_0 - W_1, steps, rtol=1e-3)
+
+
+def test_published_rows_are_the_logits_of_dequantised_pixels():
+    raw = np.arange(256, dtype=np.uint8).reshape(1, 256)
+    found = published_training.logits(raw, np.random.default_rng(3))
+    levels = 256 / (1 + np.exp(-found.astype(np.float64)))
+    assert (np.abs(levels - raw - 0.5) <= 0.5 + 1e-3).all()
+    assert np.unique(levels - raw).size > 200
