@@ -10,8 +10,8 @@ from train.study_statistics import student_quantile
 
 ABOUT = """Candidates ranked by the validation split alone. *Tested as* is the record of the same run, whose test figure
 stands under that name: one seed, the settings of the row, and the same validation figure to the digits given; the
-others have no test figure on this page. +- is two standard errors over validation examples for a single seed, and half the
-95 % interval of the mean over seeds by Student's t for several."""
+others have no test figure on this page. +- is two standard errors over validation examples for a single seed, and half
+the 95 % interval of the mean over seeds by Student's t for several."""
 HEADER = ('candidate', 'validation, nats', 'seconds', 'seeds', 'settings', 'tested as')
 
 

@@ -3,8 +3,8 @@
     python -m train.main --config=configs/digits.py
 
 Whitening start and momentum on the relative gradient, chosen on the validation split: -87.3 +- 1.2 nats (lambda 1e-2)
-there, -91.9 +- 1.3 from an orthogonal start by Adam; Adam from a whitening start overfits within three epochs. RESULTS.md
-has what was compared and the test figure.
+there, -91.9 +- 1.3 from an orthogonal start by Adam; Adam from a whitening start is best within three epochs and then
+overfits. RESULTS.md has what was compared. Test: -88.8 +- 1.3, 2.186 bits per dimension.
 """
 
 from configs import default
