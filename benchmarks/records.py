@@ -13,6 +13,8 @@ import numpy as np
 
 from configs import default
 from train.result import decimals
+from train.study_metrics import quantile
+from train.study_statistics import mean_interval
 from train.workdir import FREE_FIELDS
 
 CONFIGS = pathlib.Path(default.__file__).parent
@@ -146,12 +148,26 @@ def study_metrics(found):
 
 
 def study_test(found):
-    """Mean test log-likelihood over a study's seeds with two standard errors of it, and how many seeds have one."""
+    """Mean test log-likelihood over a study's seeds with its 95 % interval, and how many seeds have one."""
     values = np.array(found['test_nats'], np.float64)
     values = values[np.isfinite(values)]
     if not len(values):
         return 'not finite'
     if len(values) == 1:
         return f'{figure(float(values[0]))} (1 seed)'
-    error = 2 * values.std(ddof=1) / math.sqrt(len(values))
-    return f'{figure(float(values.mean()), float(error))} ({len(values)} seeds)'
+    return f'{figure(*mean_interval(values))} ({len(values)} seeds)'
+
+
+def stragglers(found):
+    """Seeds that end far above the others of a study: (seed, last loss, best epoch) of each.
+
+    Far is above Tukey's upper fence, the third quartile plus one and a half times the interquartile range.
+    """
+    losses = np.array(found['val'], np.float64)
+    last = losses[:, -1]
+    low, high = (quantile(np.where(np.isfinite(last), last, np.inf), q) for q in (0.25, 0.75))
+    if not np.isfinite(high):
+        return []
+    above = np.flatnonzero(last > high + 1.5 * (high - low))
+    first = found['config']['seed']
+    return [(first + int(i), float(last[i]), int(losses[i].argmin()) + 1) for i in above]

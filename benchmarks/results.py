@@ -8,10 +8,9 @@ none.
 """
 
 import json
-import math
 import pathlib
 
-from benchmarks import curves, records
+from benchmarks import curves, explorations, looks, records
 from benchmarks.published_sections import SECTIONS, published, study_tests
 from benchmarks.records import figure
 from train.markdown import table
@@ -34,38 +33,12 @@ Written by `python -m benchmarks.results` from the files under `results/`; edit 
 - *Obtained* is the test split under the checkpoint that validation chose, for the *budget* beside it, which is often
   far below the published one. Figures are nats per example, higher is better, unless a section says otherwise; +- is
   two standard errors over test examples. *Kind* says whether a likelihood is exact, a bound, or importance-weighted (a
-  tighter bound).
+  tighter bound). *Seed*: one run of this seed, where it is not said that there are more. *(converted here)* marks bits
+  per dimension that follow from the published nats; they were not published.
+- How often each test split was looked at, replaced records included, is under
+  [Looks at the test splits](#looks-at-the-test-splits).
 - Device, wall time and command of each record are under [Records](#records).
 """
-
-EXPLORATION = 'Candidates ranked by the validation split alone; none of them was tested.'
-
-
-def explorations(folder):
-    """Tables of candidates compared on the validation split, best first."""
-    header = ('candidate', 'validation, nats', 'seconds', 'seeds', 'settings')
-    parts = []
-    for found in records.read(folder, 'exploration').values():
-        rows = []
-        for candidate in sorted(found['candidates'], key=_rank):
-            nats = figure(candidate['validation_nats'], candidate.get('two_standard_errors'))
-            settings = ', '.join(f'{name} {value}' for name, value in candidate['settings'].items())
-            seconds = figure(candidate['seconds']) if 'seconds' in candidate else 'not recorded'
-            rows.append((candidate['name'], nats, seconds, _seeds(candidate), settings))
-        parts.extend([f'### {found["title"]}', found['about'], table(header, rows)])
-    return [EXPLORATION, *parts] if parts else []
-
-
-def _rank(candidate):
-    """Highest validation first, what is not finite last, ties by name."""
-    nats = candidate['validation_nats']
-    broken = nats is None or not math.isfinite(nats)
-    return broken, 0.0 if broken else -nats, candidate['name']
-
-
-def _seeds(candidate):
-    found = candidate['seeds']
-    return ', '.join(map(str, found)) if isinstance(found, list) else found
 
 
 def benchmarks(folder):
@@ -122,7 +95,7 @@ def other_runs(runs, studies):
 
 def record_table(found):
     """Where each record comes from."""
-    header = ('record', 'device', 'wall time', 'ended', 'commit', 'looks at test', 'command')
+    header = ('record', 'device', 'wall time', 'ended', 'commit', 'its looks at test', 'command')
     rows = [
         (
             f'`{name}`',
@@ -149,10 +122,11 @@ def page(folder):
     parts = [(section['title'], SECTIONS[section['kind']](section, found)) for section in sections]
     unnamed = [{name: kept[name] for name in kept if name not in named} for kept in (runs, studies)]
     parts += [
-        ('Exploration', explorations(folder)),
+        ('Exploration', explorations.section(folder, runs)),
         ('Curves', curves.section(curves.read(folder), runs, targets)),
         ('Benchmarks', benchmarks(folder)),
         ('Other runs', other_runs(*unnamed)),
+        ('Looks at the test splits', looks.section(folder)),
         ('Records', record_table(found)),
     ]
     text = TOP

@@ -95,7 +95,7 @@ def _optimisation(config):
     config.b1 = 0.9  # first-moment decay of adam; momentum of sgd and equivariant
     config.b2 = 0.999
     config.eps = 1e-8
-    config.weight_decay = 0.0  # decoupled, with adamw
+    config.weight_decay = 0.0  # decoupled, with adamw; the published code's is L2
     config.schedule = (
         'constant'  # constant | cosine | linear, the latter two to zero at schedule_steps
     )

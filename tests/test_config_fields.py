@@ -52,6 +52,9 @@ def test_unknown_variant_is_refused():
 def digits_result(tmp_path, **fields):
     config = digits.get_config('smoke')
     config.update(num_devices=1, epochs=1, generation=False, tensorboard=False)
+    config.update(
+        start='orthogonal', optimizer='adam', warmup=0, alpha=0.3
+    )  # what every row of the table can train with
     config.update(fields)
     return loop.run(ml_collections.FrozenConfigDict(config), workdir.resolve(tmp_path))['nats']
 

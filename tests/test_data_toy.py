@@ -97,6 +97,24 @@ def test_moons_lie_on_two_half_circles():
     assert points[:, 0].var() == pytest.approx(half + 0.25 + 0.05**2, abs=0.02)
 
 
+def test_moons_are_independent_draws():
+    draws = [TOYS['moons'].sample(np.random.default_rng(seed), 4) for seed in range(4000)]
+    of_means = np.mean(draws, axis=1).var(axis=0)
+    np.testing.assert_allclose(of_means, sample('moons').var(axis=0) / 4, rtol=0.1)
+
+
+def test_ffjord_moons_have_the_published_grid():
+    class Still:
+        """Random numbers without noise, in the order of the grid."""
+
+        permutation = staticmethod(lambda points: points)
+        standard_normal = staticmethod(np.zeros)
+
+    points = (TOYS['moons_ffjord'].sample(Still, 5) - [-1, -0.2]) / 2
+    expected = [[1, 0], [-1, 0], [0, 0.5], [1, -0.5], [2, 0.5]]
+    np.testing.assert_allclose(points, expected, atol=1e-12)
+
+
 def test_ffjord_moons_are_twice_as_large_and_as_blurred():
     points = (sample('moons_ffjord') - [-1, -0.2]) / 2
     upper = np.abs(np.linalg.norm(points, axis=1) - 1)

@@ -3,10 +3,11 @@
 import json
 import math
 import shutil
+import subprocess
 
 import pytest
 
-from benchmarks import curves, records, results
+from benchmarks import curves, explorations, looks, records, results
 from configs import nice_cifar10, study_toy
 from train.errors import UserError
 
@@ -90,7 +91,7 @@ def test_record_stands_in_the_row_that_names_it_in_the_units_published(folder):
     text = results.page(folder)
     found = row(text, 'CIFAR-10', 'nice', '[-1, 1]')
     on_symmetric = 5542.015 - 3072 * math.log(2)  # pixels twice as far apart in every dimension
-    assert found[3] == '5371.78 (4.477 bits/dim)'
+    assert found[3] == '5371.78 (4.477 bits/dim, converted here)'
     assert found[4] == f'{on_symmetric:.1f} +- 12.3 (5.397 bits/dim)'
     assert found[5:] == [
         'exact',
@@ -164,7 +165,9 @@ def test_study_stands_below_its_published_row(folder):
     here = next(line for i, line in enumerate(lines) if lines[i - 1].startswith(above))
     assert here.startswith('|  |  | `studies/flow_8gaussians` | 2.947 +- 0.018 | 3.360 +- 0.070 |')
     assert here.endswith('| 1 | 3 | 3 |')
-    assert row(text, '`studies/flow_8gaussians`', '8gaussians')[3] == '-2.95 +- 0.10 (2 seeds)'
+    assert (
+        row(text, '`studies/flow_8gaussians`', '8gaussians')[3] == '-2.95 +- 0.64 (2 seeds)'
+    )  # 12.7 standard errors
     assert '`python -m train.study --config=configs/study_toy.py' in text
 
 
@@ -195,10 +198,79 @@ def test_candidates_are_ranked_by_validation_with_broken_ones_last(folder):
     write(folder, 'exploration/rates', found)
     text = results.page(folder)
     assert (
-        '| a | -88.2 +- 1.5 | 12.5 | 2 | lr 0.003, start whiten |\n'
-        '| c | -90.5 | not recorded | 0, 1 | lr 0.001 |\n'
-        '| b | not finite | not recorded | 1 | lr 0.01 |'
-    ) in text
+        (
+            '| a | -88.2 +- 9.5 | 12.5 | 2 | lr 0.003, start whiten |  |\n'  # 12.7 standard errors of 0.75
+            '| c | -90.5 | not recorded | 0, 1 | lr 0.001 |  |\n'
+            '| b | not finite | not recorded | 1 | lr 0.01 |  |'
+        )
+        in text
+    )
+
+
+def test_candidate_is_marked_as_tested_where_a_record_is_the_same_run():
+    candidate = {'settings': {'lr': 1e-3}, 'validation_nats': -90.513, 'seeds': [42]}
+    config = nice_cifar10.get_config()
+    config.lr = 1e-3
+    runs = {
+        'runs/same': record(config, validation_loss=90.51298),
+        'runs/other_figure': record(config, validation_loss=90.5138),
+        'runs/not_tested': record(config, validation_loss=90.51298, split='validation'),
+        'runs/other_rate': record(nice_cifar10.get_config('pytorch'), validation_loss=90.51298),
+    }
+    runs['runs/other_rate']['config']['lr'] = 2e-3
+    assert explorations.tested_as(candidate, runs) == ['runs/same']
+    for changed in ({'seeds': [43]}, {'seeds': [42, 43]}, {'validation_nats': None}):
+        assert explorations.tested_as(candidate | changed, runs) == []
+    assert explorations.tested_as(candidate | {'settings': {'steps': 20}}, runs) == []
+
+
+def test_every_converted_figure_follows_from_the_published_nats():
+    sections = json.loads((results.ROOT / 'results' / 'published.json').read_text())['sections']
+    entries = [each for section in sections for each in section['rows'] if 'converted' in each]
+    assert len(entries) == 9
+    D = {'MNIST': 784, 'TFD': 48**2, 'SVHN': 3072, 'CIFAR-10': 3072}
+    # log2 of the grey levels in a unit of length, and of logits the mean log-derivative over the test split, 4619.950.
+    levels = {'[0, 1]': 8, '[-1, 1]': 7, 'logits': 8 - 4619.950 / (784 * math.log(2))}
+    for each in entries:
+        nats = float(each['published'].partition(' ')[0])
+        bits = levels[each['space']] - nats / (D[each['data']] * math.log(2))
+        assert float(each['converted'].partition(' ')[0]) == pytest.approx(bits, abs=6e-4)
+
+
+def test_seeds_that_end_far_above_the_others_are_named(folder):
+    last = [2.9, 2.91, 2.92, 2.9, 2.93, 3.09, 2.91, None]
+    found = {'config': {'seed': 42}, 'val': [[3.0, 2.95, value] for value in last]}
+    found['val'][7][1] = None
+    assert records.stragglers(found) == [(47, 3.09, 2)]
+    broken = {'config': {'seed': 42}, 'val': [[3.0], [None], [None]]}
+    assert records.stragglers(broken) == []
+
+
+def test_looks_of_replaced_records_are_counted(folder):
+    first = record(nice_cifar10.get_config())
+    second = record(nice_cifar10.get_config(), time='2026-11-21T00:00:00+00:00', nats=-4000.0)
+    write(folder, 'runs/nice_cifar_short', second)
+    write(folder, 'runs/validated', second | {'split': 'validation', 'time': 'later'})
+    past = [looks.look('runs/nice_cifar_short', each) for each in (first, second)]
+    (folder / 'test_looks.json').write_text(json.dumps(past))
+    assert row(results.page(folder), 'cifar10', 'nice', '2')[3] == '-4730, -4000'
+
+
+def test_looks_are_found_in_the_history(tmp_path):
+    def git(*arguments):
+        name = ['-c', 'user.name=a', '-c', 'user.email=a@b.c']
+        subprocess.run(['git', '-C', tmp_path, *name, *arguments], check=True, capture_output=True)
+
+    git('init')
+    config = nice_cifar10.get_config()
+    for time in ('2026-11-20T00:00:00', '2026-11-21T00:00:00'):
+        (tmp_path / 'results').mkdir(exist_ok=True)
+        write(tmp_path / 'results', 'runs/mine', record(config, time=time))
+        git('add', '.')
+        git('commit', '-m', time)
+    found = looks.merged(looks.history(tmp_path), looks.history(tmp_path))
+    assert [each['time'] for each in found] == ['2026-11-20T00:00:00', '2026-11-21T00:00:00']
+    assert {(each['record'], each['looks']) for each in found} == {('runs/mine', 1)}
 
 
 def test_benchmark_shows_its_requirements_or_else_its_medians(folder):
@@ -263,7 +335,7 @@ def test_curves_are_shown_by_epoch_in_nats_and_in_bits_where_the_volume_is_const
     assert '| `runs/constant` | nats | 4730 |  | 6859 |  | 2 s |  |' in page
     assert '| `runs/constant` | bits/dim | 5.4 |  | 6.4 |  | 2 s |  |' in page
     assert '| `runs/logit` | nats | 4730 |  | 6859 |  | 2 s |  |' in page
-    published = '11496.55 (2.601 bits/dim)'
+    published = '11496.55 (2.601 bits/dim, converted here)'
     assert f'| `runs/nice_svhn` | nats | 4730 |  | 6859 | {published} | 2 s |  |' in page
     assert '| `runs/logit` | bits/dim' not in page
     (folder / 'runs' / 'constant.json').unlink()

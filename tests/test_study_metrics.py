@@ -153,6 +153,27 @@ def test_best_and_area_keep_the_sign_of_a_curve_through_zero():
     assert metrics.epochs_to_within(losses, 0.6) == 4
 
 
+def test_measures_of_convergence_do_not_change_with_the_zero_or_the_unit_of_a_loss():
+    e = np.arange(1, 41)
+    losses = 4 * np.exp(-e / np.array([[3.0], [5.0], [8.0]]))
+    losses[:, 30] += 0.2
+    measures = ('epochs_to_within_1_percent_of_fall', 'spikes')
+
+    def found(losses):
+        summary = study_summary.metrics(losses, losses)
+        return [summary[name]['median'] for name in measures]
+
+    assert found(losses) == found(losses - 3) == found(1000 * losses + 1e5)
+    # Of 4 exp(-1/5) nats one percent is 0.0327: 4 exp(-e/5) is no farther above 4 exp(-8) from epoch 24 on.
+    assert found(losses) == [24, 1]
+
+
+def test_fall_is_from_the_median_of_the_first_losses_to_the_lowest():
+    assert study_summary.fall(np.array([[5.0, 2.0], [1e18, 3.0], [6.0, NAN], [NAN, 1.0]])) == 5.0
+    assert study_summary.fall(np.array([[5.0, 2.0]]), np.array([[7.0, -1.0]])) == 7.0
+    assert study_summary.fall(np.array([[NAN, 2.0]])) == 0.0
+
+
 def test_slope_of_a_line_is_its_slope_whatever_the_window():
     losses = np.array([[3.0], [0.0]]) - np.array([[0.25], [-0.5]]) * np.arange(30)
     for window in (2, 7, 30):
@@ -257,12 +278,56 @@ def test_holm_adjustment_of_known_values():
 def test_crossed_variance_recovers_additive_and_interacting_effects():
     a, b = np.array([0.0, 2.0, 4.0]), np.array([-1.0, 1.0])
     shares = statistics.crossed_variance(a[:, None] + b[None, :], ['init', 'order'])
-    var_a, var_b = a.var(), b.var()
+    var_a, var_b = a.var(ddof=1), b.var(ddof=1)
     assert shares['init'] == pytest.approx(var_a / (var_a + var_b))
     assert shares['order'] == pytest.approx(var_b / (var_a + var_b))
-    assert shares['interaction'] == pytest.approx(0, abs=1e-12)
+    assert shares['interaction and noise'] == pytest.approx(0, abs=1e-12)
     product = np.array([-1.0, 1.0])[:, None] * b[None, :]
-    assert statistics.crossed_variance(product, ['init', 'order'])['interaction'] == 1.0
+    shares = statistics.crossed_variance(product, ['init', 'order'])
+    assert shares == {'init': 0, 'order': 0, 'interaction and noise': 1}
+    with pytest.raises(ValueError, match=r'two levels or more on each, found shape \(1, 2\)'):
+        statistics.crossed_variance(product[:1], ['init', 'order'])
+
+
+def test_noise_alone_gives_a_factor_no_variance():
+    rng = np.random.default_rng(3)
+    factors = ['init', 'order', 'noise']
+    found = [
+        statistics.variance_components(rng.normal(size=(2, 3, 4)), factors) for _ in range(2000)
+    ]
+    mean = {name: np.mean([each[name] for each in found]) for name in found[0]}
+    assert [mean[name] for name in factors] == pytest.approx([0, 0, 0], abs=0.01)
+    assert mean['interaction and noise'] == pytest.approx(1, abs=0.02)
+    shares = [
+        statistics.crossed_variance(rng.normal(size=(10, 10)), ['init', 'order'])['init']
+        for _ in range(200)
+    ]
+    assert np.mean(shares) < 0.04  # sums of squares alone give 9 / 99; above 0 for what is clipped
+
+
+def test_variance_of_a_factor_is_found_under_noise():
+    rng = np.random.default_rng(4)
+    found = [
+        statistics.variance_components(
+            rng.normal(size=(4, 1)) + 2 * rng.normal(size=(4, 5)), ['init', 'order']
+        )
+        for _ in range(2000)
+    ]
+    assert np.mean([each['init'] for each in found]) == pytest.approx(1, abs=0.1)
+    assert np.mean([each['order'] for each in found]) == pytest.approx(0, abs=0.05)
+    assert np.mean([each['interaction and noise'] for each in found]) == pytest.approx(4, abs=0.1)
+
+
+@pytest.mark.parametrize('n', [2, 3, 10])
+def test_interval_of_a_mean_covers_the_truth_as_often_as_it_says(n):
+    draws = np.random.default_rng(n).normal(size=(4000, n))
+    found = np.array([statistics.mean_interval(values) for values in draws])
+    assert np.mean(np.abs(found[:, 0]) < found[:, 1]) == pytest.approx(0.95, abs=0.015)
+
+
+def test_one_value_has_no_interval():
+    with pytest.raises(ValueError, match='at least two values, found 1'):
+        statistics.mean_interval([1.0])
 
 
 def test_variance_shares_of_independent_factors():

@@ -100,8 +100,8 @@ def grid(init_effect, order_effect):
 
 def test_grid_of_seeds_gives_main_effects_and_interaction():
     found = rows(study_variance.blocks(grid([0.0, 6.0], [-1.0, 0.0, 1.0])))
-    # Sums of squares: 6 runs at +-3 are 54, 2 runs each at -1, 0, 1 are 4.
-    shares = [f'{54 / 58:.2f}', f'{4 / 58:.2f}', '', '0.00']
+    # Additive effects leave no noise: variances 18 of 0 and 6, and 1 of -1, 0 and 1.
+    shares = [f'{18 / 19:.2f}', f'{1 / 19:.2f}', '', '0.00']
     assert found == [['s0, s1', '2 init x 3 order', loss, *shares] for loss in ('best', 'last')]
 
 

@@ -149,8 +149,8 @@ def spikes(losses, threshold):
 def spread(losses, epochs):
     """How the seeds lie apart at fixed epochs: epoch -> statistics over the seeds.
 
-    Mean, sample standard deviation and coefficient of variation are of the `finite` runs (a
-    count); median and quartiles are of all runs, a broken one being +inf.
+    Mean and sample standard deviation are of the `finite` runs (a count); median and quartiles
+    are of all runs, a broken one being +inf.
     """
     curves = censored(losses)
     table = {}
@@ -167,7 +167,6 @@ def spread(losses, epochs):
             'finite': len(finite),
             'mean': mean,
             'std': std,
-            'cv': std / abs(mean) if mean else np.nan,
             'median': quantile(values, 0.5),
             'q25': quantile(values, 0.25),
             'q75': quantile(values, 0.75),

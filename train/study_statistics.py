@@ -1,4 +1,4 @@
-"""Bootstrap intervals, rank tests between models, and which seed is to blame for the spread.
+"""Intervals, rank tests between models, and which seed is to blame for the spread.
 
 Values may hold +inf (a run that broke): ranks and medians take it as the worst value there is.
 """
@@ -78,29 +78,67 @@ def variance_shares(values, varied_alone):
     return {factor: _variance(factor, runs) / total for factor, runs in varied_alone.items()}
 
 
-def crossed_variance(values, factors):
-    """A crossed design: the share of the total sum of squares due to each factor's main effect,
-    and to interaction.
+def crossed_variance(values: np.ndarray, factors: list[str]) -> dict[str, float]:
+    """A crossed design: the share of the variance due to each factor's main effect, and to the rest.
 
-    values: one run per combination of levels, one axis per factor. factors: their names, in the
-        order of the axes.
-    Returns factor -> share and 'interaction' -> share; they add up to one.
+    From `variance_components`, a negative estimate counting as 0. Arguments as there. Returns factor -> share and
+    'interaction and noise' -> share; they add up to one.
+    """
+    components = {name: max(0.0, v) for name, v in variance_components(values, factors).items()}
+    total = sum(components.values())
+    return {name: component / total for name, component in components.items()}
+
+
+def variance_components(values: np.ndarray, factors: list[str]) -> dict[str, float]:
+    """Unbiased variances of each factor's main effect and of what is left, from the mean squares of a crossed design.
+
+    With one run for each combination of levels, N in all, the mean square of a factor with a levels has the expectation
+    s^2 + N / a sigma^2, sigma^2 being its variance and s^2 that of interaction and noise together, which single runs do
+    not tell apart (exactly so for two factors; for three, if they interact in pairs, s^2 differs between them).
+    An estimate may be negative.
+
+    values: one axis per factor, two levels or more on each. factors: their names, in the order of the axes, two or
+        more. Returns factor -> sigma^2, and 'interaction and noise' -> s^2.
     """
     values = np.asarray(values, np.float64)
-    if values.ndim != len(factors):
+    if values.ndim != len(factors) or values.ndim < 2 or min(values.shape) < 2:
         raise ValueError(
-            f'values must have one axis per factor ({len(factors)}), found shape {values.shape}.'
+            f'values must have one axis per factor ({len(factors)}, at least 2) with two levels or more on each, '
+            f'found shape {values.shape}.'
         )
     _refuse_broken('the crossed design', values)
-    mean = values.mean()
-    total = ((values - mean) ** 2).sum()
-    shares = {}
-    for axis, factor in enumerate(factors):
+    mean, N = values.mean(), values.size
+    squares = {}
+    for axis, (factor, levels) in enumerate(zip(factors, values.shape, strict=True)):
         others = tuple(other for other in range(values.ndim) if other != axis)
-        effect = values.mean(axis=others) - mean
-        shares[factor] = (effect**2).sum() * (values.size / values.shape[axis]) / total
-    shares['interaction'] = 1 - sum(shares.values())
-    return {name: float(share) for name, share in shares.items()}
+        squares[factor] = ((values.mean(axis=others) - mean) ** 2).sum() * N / levels
+    freedom = N - 1 - sum(levels - 1 for levels in values.shape)
+    rest = (((values - mean) ** 2).sum() - sum(squares.values())) / freedom
+    components = {
+        factor: float((squares[factor] / (levels - 1) - rest) * levels / N)
+        for factor, levels in zip(factors, values.shape, strict=True)
+    }
+    return components | {'interaction and noise': float(rest)}
+
+
+def mean_interval(values: np.ndarray, level: float = 0.95) -> tuple[float, float]:
+    """(mean, half width) of Student's interval for the mean of independent runs, (n,) with n at least 2.
+
+    The quantile of n - 1 degrees of freedom is 12.7 for two runs, 4.3 for three and 2.26 for ten, not 2.
+    """
+    values = np.asarray(values, np.float64)
+    return float(values.mean()), student_quantile(len(values), level) * _standard_error(values)
+
+
+def student_quantile(n: int, level: float = 0.95) -> float:
+    """How many standard errors of a mean of n values its two-sided interval reaches to each side."""
+    if n < 2:
+        raise ValueError(f'an interval of a mean needs at least two values, found {n}.')
+    return float(stats.t.ppf((1 + level) / 2, n - 1))
+
+
+def _standard_error(values):
+    return float(values.std(ddof=1) / np.sqrt(len(values)))
 
 
 def _variance(name, values):

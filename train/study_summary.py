@@ -15,22 +15,33 @@ def lowest(*losses):
     return min(finite, default=0.0)
 
 
-def per_seed(validation, train, floor):
+def fall(*losses):
+    """How far the losses of (seeds, epochs) arrays come down: the median of epoch 1 minus the lowest of all, in nats.
+
+    Of the seeds with a loss in epoch 1; 0 where none has one. A likelihood of data has no zero, so that one percent of
+    a loss would change with the unit of the data; one percent of the fall does not.
+    """
+    first = np.concatenate([values[:, 0] for values in losses])
+    first = first[np.isfinite(first)]
+    return float(np.median(first)) - lowest(*losses) if len(first) else 0.0
+
+
+def per_seed(validation, train, floor, fall):
     """name -> (seeds,) values; (seeds, epochs) losses in nats.
 
     A diverged seed counts as infinitely bad, except in `best`, `best_epoch`, `spikes` and `largest_spike`, which are of
-    the epochs before it broke. `area_under_curve` is above `floor`, one percent of which is the distance to a seed's
-    own best in `epochs_to_within_1_percent` and the least rise that is a spike. Left out: `gap` where the training loss
-    is not known, and `slope` after a single epoch.
+    the epochs before it broke. `area_under_curve` is above `floor`. One percent of `fall` is the distance to a seed's
+    own best in `epochs_to_within_1_percent_of_fall` and the least rise that is a spike. Left out: `gap` where the
+    training loss is not known, and `slope` after a single epoch.
     """
-    percent = 0.01 * abs(floor)
+    percent = 0.01 * fall
     spikes, largest_spike = study_metrics.spikes(validation, percent)
     found = {
         'best': study_metrics.best(validation),
         'best_epoch': study_metrics.best_epoch(validation),
         'last': study_metrics.last(validation),
         'area_under_curve': study_metrics.area_under_curve(validation, floor),
-        'epochs_to_within_1_percent': study_metrics.epochs_to_within(validation, percent),
+        'epochs_to_within_1_percent_of_fall': study_metrics.epochs_to_within(validation, percent),
         'spikes': spikes,
         'largest_spike': largest_spike,
     }
@@ -43,19 +54,20 @@ def per_seed(validation, train, floor):
 
 
 def metrics(validation, train):
-    """What `summaries` has above the study's own lowest loss, the divergence rate, and the published metrics."""
-    found = summaries(validation, train, lowest(validation))
+    """What `summaries` has for the study's own lowest loss and fall, the divergence rate, and the published metrics."""
+    found = summaries(validation, train, lowest(validation), fall(validation))
     found['divergence_rate'] = float(study_metrics.divergence_rate(validation))
     found['published'] = study_metrics.published_metrics(validation)
     return found
 
 
-def summaries(validation, train, floor):
+def summaries(validation, train, floor, fall):
     """name -> {'median', 'iqr', 'interval'} of each of `per_seed`.
 
     `interval` is the bootstrap's 95 % of the median, None for fewer seeds than can have one.
     """
-    return {name: _summary(values) for name, values in per_seed(validation, train, floor).items()}
+    values = per_seed(validation, train, floor, fall)
+    return {name: _summary(of_seeds) for name, of_seeds in values.items()}
 
 
 def _summary(values):

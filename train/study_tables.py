@@ -26,23 +26,25 @@ CONVERGENCE = {
     'best_epoch': 'best epoch',
     'last': 'last',
     'gap': 'gap: validation - training',
-    'epochs_to_within_1_percent': 'epochs to within 1 % of the best',
+    'epochs_to_within_1_percent_of_fall': 'epochs to within 1 % of the fall',
     'area_under_curve': 'area above the lowest loss of the dataset, nats x epochs',
-    'spikes': 'spikes of more than 1 %',
+    'spikes': 'spikes of more than 1 % of the fall',
     'largest_spike': 'largest spike',
     'slope': 'slope at the end, nats/epoch',
 }
 NOTE = (
     'Validation losses in nats of data space, lower is better: median over seeds (quartiles) [95 % bootstrap interval '
     'of the median, from 6 seeds on]. A diverged seed counts as infinitely bad; its best, best epoch and spikes are '
-    'those before it broke. A spike is a rise above the best loss so far; 1 % is of the lowest loss of the dataset.'
+    'those before it broke. A spike is a rise above the best loss so far. The fall of a dataset is from the median '
+    'loss after epoch 1, over all its studies here, to the lowest; *epochs to within 1 % of the fall*: until a seed is '
+    'no farther than that above its own best.'
 )
 EPOCHS = (1, 5, 10, 50, 100, 200, 500, 1000)
 SPREAD_NOTE = (
-    'Over seeds at fixed epochs: median (quartiles) of all, standard deviation and coefficient of variation of those '
-    'that have a loss.'
+    'Over seeds at fixed epochs: median (quartiles) of all; of those that have a loss the standard deviation, in nats '
+    'and in percent of the fall.'
 )
-RANKED = ('best', 'last', 'epochs_to_within_1_percent')
+RANKED = ('best', 'last', 'epochs_to_within_1_percent_of_fall')
 
 
 def blocks(studies):
@@ -113,10 +115,10 @@ def _tested(found):
 
 
 def _convergence(studies):
-    rows, floors = [], _floors(studies)
+    rows, scales = [], _scales(studies)
     for name, found in studies.items():
         summaries = study_summary.summaries(
-            losses(found), losses(found, 'train'), floors[found['dataset']]
+            losses(found), losses(found, 'train'), *scales[found['dataset']]
         )
         cells = [_cell(summaries[key]) if key in summaries else '' for key in CONVERGENCE]
         epochs = study_metrics.divergence_epoch(losses(found))
@@ -126,12 +128,15 @@ def _convergence(studies):
     return table(columns, rows)
 
 
-def _floors(studies):
-    """dataset -> the lowest loss of its studies."""
+def _scales(studies):
+    """dataset -> (the lowest loss of its studies, their fall)."""
     by_dataset = {}
     for found in studies.values():
         by_dataset.setdefault(found['dataset'], []).append(losses(found))
-    return {dataset: study_summary.lowest(*curves) for dataset, curves in by_dataset.items()}
+    return {
+        dataset: (study_summary.lowest(*curves), study_summary.fall(*curves))
+        for dataset, curves in by_dataset.items()
+    }
 
 
 def _cell(summary):
@@ -146,28 +151,31 @@ def _range(pair):
 def _spread(studies):
     longest = max(losses(found).shape[1] for found in studies.values())
     epochs = [epoch for epoch in EPOCHS if epoch <= longest]
-    rows = []
+    rows, scales = [], _scales(studies)
     for name, found in studies.items():
-        curves = losses(found)
+        curves, (_, fall) = losses(found), scales[found['dataset']]
         last = curves.shape[1]
         at = study_metrics.spread(curves, {*(e for e in epochs if e <= last), last})
-        cells = [_spread_cell(at[epoch]) if epoch <= last else '' for epoch in epochs]
-        rows.append((name, *cells, f'{last}: {_spread_cell(at[last])}'))
+        cells = [_spread_cell(at[epoch], fall) if epoch <= last else '' for epoch in epochs]
+        rows.append((name, *cells, f'{last}: {_spread_cell(at[last], fall)}'))
     return table(('study', *(f'epoch {epoch}' for epoch in epochs), 'last epoch'), rows)
 
 
-def _spread_cell(at):
-    spread = f', std {number(at["std"])}, cv {number(at["cv"])}' if at['finite'] > 1 else ''
-    return f'{number(at["median"])} ({_range((at["q25"], at["q75"]))}){spread}'
+def _spread_cell(at, fall):
+    text = f'{number(at["median"])} ({_range((at["q25"], at["q75"]))})'
+    if at['finite'] > 1:
+        text += f', std {number(at["std"])}'
+        text += f' ({number(100 * at["std"] / fall)} %)' if fall else ''
+    return text
 
 
 def _rank_tests(studies):
     """A table of rank tests between the studies of each dataset that has two or more."""
     rows = []
-    for dataset, floor in sorted(_floors(studies).items()):
+    for dataset, scales in sorted(_scales(studies).items()):
         of_dataset = {
             f'{name} ({_compared(found)})': study_summary.per_seed(
-                losses(found), losses(found, 'train'), floor
+                losses(found), losses(found, 'train'), *scales
             )
             for name, found in studies.items()
             if found['dataset'] == dataset

@@ -15,6 +15,7 @@ from train.study_tables import losses, number
 from train.workdir import FREE_FIELDS
 
 FACTORS = ('init', 'order', 'noise')
+REST = 'interaction and noise'
 MEASURES = {'best': study_metrics.best, 'last': study_metrics.last}
 OF_THE_STUDY = frozenset(['vary', 'num_seeds'])
 OF_THE_SEEDS = OF_THE_STUDY | {'seed', *(f'seed_{name}' for name in (*FACTORS, 'data'))}
@@ -38,9 +39,10 @@ def blocks(studies):
         found += [note, table(('study', 'varied', 'seeds', *shares), alone)]
     if crossed:
         note = (
-            'Share of the sum of squares over a grid of seeds: main effects, and their interaction.'
+            'Share of the variance over a grid of seeds: main effects, freed of the noise in their means (analysis of '
+            'variance; a negative estimate counts as 0), and interaction with noise.'
         )
-        found += [note, table(('studies', 'grid', 'loss', *FACTORS, 'interaction'), crossed)]
+        found += [note, table(('studies', 'grid', 'loss', *FACTORS, REST), crossed)]
     return found
 
 
@@ -120,6 +122,4 @@ def _crossed_cells(values, factors):
     if np.ptp(values) == 0:
         return 'no variance', '', '', ''
     shares = study_statistics.crossed_variance(values, factors)
-    return tuple(
-        f'{shares[name]:.2f}' if name in shares else '' for name in (*FACTORS, 'interaction')
-    )
+    return tuple(f'{shares[name]:.2f}' if name in shares else '' for name in (*FACTORS, REST))

@@ -47,7 +47,7 @@ def load(config):
     return Data(
         description=description,
         open_split=open_split,
-        fingerprint=f'toy-{name}-{size}-seed{seed}',
+        fingerprint=f'toy-{name}-{toy.edition}-{size}-seed{seed}',
         log_density=toy.log_density,
         entropy=toy.entropy,
         extent=toy.extent,

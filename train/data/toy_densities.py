@@ -5,10 +5,10 @@ is FFJORD's version where it is another: moons are wider apart and more blurred,
 divides by 1.414 instead of the root of two.
 
 Each is a sampler, and, where the density has a closed form, its exact log-density; `entropy` then
-integrates -p log p, unless it is known in closed form. Points are independent draws. Where the
-published code puts points on a grid along a curve (moons) the grid is kept; on the rings, which it
-resamples from a grid much finer than the noise, the angle is drawn from the circle itself, which
-makes the density exact.
+integrates -p log p, unless it is known in closed form. Points are independent draws, also where
+published code blurs the points of a grid along a curve, the same in every split: on the rings and
+on the half circles of `moons` the angle is drawn from the whole arc. Of `moons_ffjord` alone the
+published grid is kept, half of the points on each half circle.
 """
 
 import math
@@ -32,6 +32,7 @@ class Toy:
     extent: tuple[float, float]  # interval of both axes to plot it in
     log_density: Callable | None = None
     closed_entropy: float | None = None  # nats
+    edition: int = 1  # raised when a seed comes to give other points
 
     @property
     def entropy(self):
@@ -63,17 +64,15 @@ def _sine_log_density(x):
     return np.where(np.abs(x[:, 0]) <= 2, log_p, -np.inf)
 
 
-def _two_moons(rng, n, std):
-    upper, lower = np.linspace(0, np.pi, n // 2), np.linspace(0, np.pi, n - n // 2)
-    arcs = [
-        np.stack([np.cos(upper), np.sin(upper)], axis=1),
-        np.stack([1 - np.cos(lower), 0.5 - np.sin(lower)], axis=1),
-    ]
-    return rng.permutation(np.concatenate(arcs)) + std * rng.standard_normal((n, 2))
+def _half_circles(angle, lower):
+    """Points (n, 2) at angles (n,) in [0, pi] of the upper half circle, or the one below it where `lower` (n,)."""
+    upper = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    return np.where(lower[:, None], [1, 0.5] - upper, upper)
 
 
 def _moons(rng, n):
-    return _two_moons(rng, n, 0.05)
+    points = _half_circles(rng.uniform(0, np.pi, n), rng.random(n) < 0.5)
+    return points + 0.05 * rng.standard_normal((n, 2))
 
 
 def _two_spirals(rng, n):
@@ -103,7 +102,10 @@ def _mixture(mixture, extent=(-8.0, 8.0)):
 
 
 def _moons_ffjord(rng, n):
-    return 2 * _two_moons(rng, n, 0.1) + np.array([-1, -0.2])
+    upper, lower = np.linspace(0, np.pi, n // 2), np.linspace(0, np.pi, n - n // 2)
+    grid = _half_circles(np.concatenate([upper, lower]), np.arange(n) >= n // 2)
+    points = rng.permutation(grid) + 0.1 * rng.standard_normal((n, 2))
+    return 2 * points + np.array([-1, -0.2])
 
 
 def _swissroll(rng, n):
@@ -146,7 +148,7 @@ TOYS = {
         _sine_log_density,
         math.log(4) + 0.5 * math.log(2 * math.pi * math.e * SINE_STD**2),
     ),
-    'moons': Toy(_moons, (-1.5, 2.5)),
+    'moons': Toy(_moons, (-1.5, 2.5), edition=2),
     'smile': _mixture(Mixture.of(SMILE_CENTRES, 0.5, [0.5 / 3] * 3 + [0.5 / 7] * 7), (-6.0, 6.0)),
     '2spirals': Toy(_two_spirals, (-8.0, 8.0)),
     'checkerboard': Toy(_checkerboard, (-8.0, 8.0), _checkerboard_log_density, math.log(32)),
