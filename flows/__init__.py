@@ -1,5 +1,9 @@
-"""Invertible models with exact likelihoods."""
+"""Invertible models with exact likelihoods.
 
+On import XLA_FLAGS gets what jaxlib 0.10.2 needs to compute rightly on a CPU, see `flows.compiler`.
+"""
+
+from flows import compiler
 from flows.activations import ACTIVATIONS, ELU, LeakyTanh, SmoothLeakyReLU, Softplus, activation
 from flows.actnorm import ActNorm
 from flows.affine_coupling import AffineCoupling, MLPConditioner
@@ -17,6 +21,8 @@ from flows.priors import PRIORS, Gaussian, Logistic, prior
 from flows.relative_affine import ordinary_affine, relative_affine
 from flows.squeeze import Slice, Squeeze
 from flows.surjections import StandardUniform, UniformAugmentation, UniformDequantisation
+
+compiler.set_flag()
 
 __all__ = [
     'ACTIVATIONS',
