@@ -11,6 +11,7 @@ from flows.affine_layer import RelativeAffine
 from flows.bijector import Bijector, Chain
 from flows.coupling import AdditiveCoupling, Halves, Reverse, Stripes
 from flows.coupling_flow import CouplingFlow
+from flows.equivariant_affine import OUTPUT_MOMENTS, has_output_moments
 from flows.flow import Flow
 from flows.image_flow import ImageFlow
 from flows.invertible_conv import InvertibleConv
@@ -29,6 +30,7 @@ __all__ = [
     'ELU',
     'MLP',
     'NICE',
+    'OUTPUT_MOMENTS',
     'PARTITIONS',
     'PRIORS',
     'ActNorm',
@@ -58,6 +60,7 @@ __all__ = [
     'UniformAugmentation',
     'UniformDequantisation',
     'activation',
+    'has_output_moments',
     'ordinary_affine',
     'prior',
     'relative_affine',
