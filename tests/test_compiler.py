@@ -8,6 +8,7 @@ import sys
 import jaxlib
 import pytest
 
+from benchmarks import under_jit
 from flows import compiler
 
 CANARY = """
@@ -94,3 +95,18 @@ def test_flag_that_comes_too_late_is_said_in_one_sentence(started):
     with pytest.warns(RuntimeWarning, match='before the first computation, or set XLA_FLAGS=--xla'):
         compiler.set_flag()
     assert os.environ['XLA_FLAGS'] == USERS
+
+
+@pytest.mark.parametrize(
+    'name',
+    [
+        'diagonal scaling',
+        'actnorm',
+        'affine coupling',
+        'additive coupling, stripes',
+    ],
+)
+def test_bijectors_under_jit_agree_with_their_operations_one_by_one(name):
+    """At the size of images; `benchmarks.under_jit` has all of them and the models."""
+    found = under_jit.compare(*under_jit.bijector(name, 784, 128), {'as it is': {}})
+    assert found['as it is'] < 1e-4
