@@ -1,5 +1,9 @@
-"""Invertible models with exact likelihoods."""
+"""Invertible models with exact likelihoods.
 
+On import XLA_FLAGS gets what jaxlib 0.10.2 needs to compute rightly on a CPU, see `flows.compiler`.
+"""
+
+from flows import compiler
 from flows.activations import ACTIVATIONS, ELU, LeakyTanh, SmoothLeakyReLU, Softplus, activation
 from flows.actnorm import ActNorm
 from flows.affine_coupling import AffineCoupling, MLPConditioner
@@ -7,6 +11,7 @@ from flows.affine_layer import RelativeAffine
 from flows.bijector import Bijector, Chain
 from flows.coupling import AdditiveCoupling, Halves, Reverse, Stripes
 from flows.coupling_flow import CouplingFlow
+from flows.equivariant_affine import OUTPUT_MOMENTS, has_output_moments
 from flows.flow import Flow
 from flows.image_flow import ImageFlow
 from flows.invertible_conv import InvertibleConv
@@ -18,11 +23,14 @@ from flows.relative_affine import ordinary_affine, relative_affine
 from flows.squeeze import Slice, Squeeze
 from flows.surjections import StandardUniform, UniformAugmentation, UniformDequantisation
 
+compiler.set_flag()
+
 __all__ = [
     'ACTIVATIONS',
     'ELU',
     'MLP',
     'NICE',
+    'OUTPUT_MOMENTS',
     'PARTITIONS',
     'PRIORS',
     'ActNorm',
@@ -52,6 +60,7 @@ __all__ = [
     'UniformAugmentation',
     'UniformDequantisation',
     'activation',
+    'has_output_moments',
     'ordinary_affine',
     'prior',
     'relative_affine',

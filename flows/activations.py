@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from flax import struct
 from jax import nn
 
-from flows.bijector import widen
+from flows.bijector import check_float, widen
 
 NEWTON_STEPS = 60
 
@@ -48,11 +48,13 @@ def solve_increasing(f, v, low, high):
 class Elementwise:
     """Both methods of the contract from `value`, `log_slope` and `solve` of the scalar function.
 
-    Each of the three maps an array to an array of its shape, in float32 or float64.
+    Each of the three maps an array to an array of its shape, in float32 or float64. Both methods
+    raise ValueError for integers or booleans.
     """
 
     def forward_and_log_det(self, x):
         """From x (B, D) to s(x) (B, D) and sum_d log s'(x_d) (B,)."""
+        check_float(type(self).__name__, x)
         y = widen(x)
         return self.value(y).astype(x.dtype), self.log_slope(y).sum(-1)
 
@@ -61,6 +63,7 @@ class Elementwise:
 
         Not finite where z is outside the range of s.
         """
+        check_float(type(self).__name__, z)
         y = self.solve(widen(z))
         return y.astype(z.dtype), -self.log_slope(y).sum(-1)
 

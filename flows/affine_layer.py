@@ -5,8 +5,8 @@ import jax.numpy as jnp
 from jax.scipy.linalg import lu_factor, lu_solve
 
 from flows.amortised_affine import INVERSIONS, amortised_affine, first_inverses, refreshed
-from flows.bijector import wide_dtype, widen
-from flows.equivariant_affine import equivariant_affine
+from flows.bijector import check_float, wide_dtype, widen
+from flows.equivariant_affine import OUTPUT_MOMENTS, equivariant_affine
 from flows.relative_affine import ordinary_affine, relative_affine
 
 GRADIENTS = ('relative', 'equivariant', 'ordinary', 'amortised')
@@ -29,7 +29,9 @@ class RelativeAffine(nn.Module):
     optax optimiser. What arrives at the optimiser for W and b is the relative gradient, M M^T times
     the ordinary one. It is no gradient of any function, so finite differences do not agree with it,
     clipping by its norm is not clipping by the gradient's, and weight decay added to it is not the
-    decay of a penalty on W. The gradient of everything below the layer is the ordinary one. Use
+    decay of a penalty on W. For the same reason `jax.hessian` with respect to W or b returns the
+    Jacobian of the relative gradient, which is no Hessian: second derivatives are those of the
+    likelihood with gradient='ordinary' alone. The gradient of everything below the layer is the ordinary one. Use
     both outputs: the log-determinant's share of the gradient comes with its cotangent.
 
     Take `jax.grad`, not `jax.value_and_grad`, and do not return or log a value made from the
@@ -45,10 +47,12 @@ class RelativeAffine(nn.Module):
         refresh_every: the most steps between two inversions, for 'amortised'.
         inversion: 'lu', or 'newton_schulz' for matrix products alone, for 'amortised'.
         start: 'orthogonal', with b zero; or 'whiten', the ZCA whitening of the rows that the layer
-            is initialised with: W = U (S + 1e-3)^-1/2 U^T for their covariance U S U^T, b centres.
+            is initialised with, two or more: W = U (S + 1e-3)^-1/2 U^T for their covariance U S U^T,
+            b centres.
 
     Raises:
-        ValueError: for an unknown `gradient` or `start`, or an input that is not (B, D).
+        ValueError: for an unknown `gradient` or `start`, an input that is not (B, D) or not of
+            floating-point numbers, or fewer than two rows to whiten.
     """
 
     use_bias: bool = True
@@ -75,6 +79,7 @@ class RelativeAffine(nn.Module):
                 f'RelativeAffine takes an input of shape (B, D), got {x.shape}: '
                 'flatten each example into a row.'
             )
+        check_float('RelativeAffine', x)
         width, dtype = x.shape[-1], wide_dtype(x)
         W_start, b_start = nn.initializers.orthogonal(), nn.initializers.zeros
         if self.start == 'whiten' and self.is_initializing():
@@ -101,7 +106,7 @@ class RelativeAffine(nn.Module):
         if V is not None:
             return amortised_affine(x, W, b, V)
         if self.gradient == 'equivariant':
-            S = self.param('S', nn.initializers.zeros, W.shape[1:], W.dtype)
+            S = self.param(OUTPUT_MOMENTS, nn.initializers.zeros, W.shape[1:], W.dtype)
             return equivariant_affine(x, W, b, S)
         affine = relative_affine if self.gradient == 'relative' else ordinary_affine
         return affine(x, W, b)
@@ -126,7 +131,15 @@ class RelativeAffine(nn.Module):
 
 
 def whitening(x):
-    """W (D, D) and b (D,) with x W + b centred and of covariance S / (S + 1e-3), for rows x (N, D)."""
+    """W (D, D) and b (D,) with x W + b centred and of covariance S / (S + 1e-3), for rows x (N, D).
+
+    Raises ValueError for fewer than two rows.
+    """
+    if len(x) < 2:
+        raise ValueError(
+            f"start='whiten' is made from the rows that the layer is initialised with and needs at least 2, "
+            f"got {len(x)}: initialise with rows of the data, or choose start='orthogonal'."
+        )
     mean = x.mean(0)
     centred = x - mean[None]
     S, U = jnp.linalg.eigh(centred.T @ centred / len(x))

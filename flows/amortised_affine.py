@@ -83,7 +83,8 @@ def refreshed(kept, W, step, every, inversion='lu'):
         every: the longest interval between two refreshes, in steps.
         inversion: 'lu', or 'newton_schulz' for matrix products alone, starting from what is kept.
 
-    Under a vmap, over the seeds of a study say, all are refreshed when one is due.
+    Under a vmap, over the seeds of a study say, all are refreshed when one is due: each seed then has inverses of
+    other steps than in a run of its own, and differs from it by more than rounding.
     """
     invert = INVERSIONS[inversion]
 

@@ -33,6 +33,15 @@ def widen(x):
     return x.astype(wide_dtype(x))
 
 
+def check_float(what, x):
+    """Raise a ValueError unless x has a floating-point dtype, to which `what` casts its parameters or its result."""
+    if not jnp.issubdtype(x.dtype, jnp.floating):
+        raise ValueError(
+            f'{what} takes floating-point numbers, got {x.dtype}, in which its result would be cut to whole numbers: '
+            'convert them first, as by x.astype(jnp.float32).'
+        )
+
+
 def zero_log_det(x):
     """The log-determinant (B,) of a map of x (B, D) that keeps volume."""
     return jnp.zeros(x.shape[:1], wide_dtype(x))

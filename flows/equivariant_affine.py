@@ -17,8 +17,24 @@ a batch's mean, so that they are the same however a batch is dealt out to device
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from flows.relative_affine import relative_affine
+
+# The parameter of an affine layer whose gradient is the second moments. Checkpoints have it under this name.
+OUTPUT_MOMENTS = 'S'
+
+
+def has_output_moments(tree):
+    """Whether a tree is the parameters, or gradients, of one affine layer with second moments.
+
+    These are W (D, D), S (D,) and b (D,), or no b, and nothing else: an S of another layer is not taken for moments.
+    """
+    if not isinstance(tree, dict) or set(tree) - {'b'} != {'W', OUTPUT_MOMENTS}:
+        return False
+    shapes = {name: np.shape(leaf) for name, leaf in tree.items()}
+    width = shapes[OUTPUT_MOMENTS]
+    return len(width) == 1 and shapes['W'] == width + width and shapes.get('b', width) == width
 
 
 @jax.custom_vjp

@@ -3,7 +3,7 @@
 import flax.linen as nn
 import jax
 
-from flows.bijector import wide_dtype
+from flows.bijector import check_float, wide_dtype
 
 
 def small_uniform(key, shape, dtype):
@@ -18,7 +18,8 @@ def small_uniform(key, shape, dtype):
 class MLP(nn.Module):
     """`hidden_layers` dense layers of `hidden_units` with ReLU, then a linear layer to the outputs.
 
-    Kernels start uniform on +-1 / sqrt(fan_in), biases at zero.
+    Kernels start uniform on +-1 / sqrt(fan_in), biases at zero. Raises ValueError for an input of
+    integers or booleans.
     """
 
     hidden_layers: int
@@ -27,6 +28,7 @@ class MLP(nn.Module):
     @nn.compact
     def __call__(self, x, num_outputs):
         """(B, num_outputs) from x (B, K), in the dtype of x."""
+        check_float('MLP', x)
 
         def dense(width):
             dtypes = {'dtype': x.dtype, 'param_dtype': wide_dtype(x)}

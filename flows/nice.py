@@ -9,14 +9,17 @@ Dinh, Krueger, Bengio, 'NICE: Non-linear independent components estimation', 201
 import flax.linen as nn
 import jax.numpy as jnp
 
-from flows.bijector import Chain, wide_dtype
+from flows.bijector import Chain, check_float, wide_dtype
 from flows.coupling import AdditiveCoupling, Halves, Reverse, Stripes
 from flows.flow import Flow
 from flows.mlp import MLP
 
 
 class DiagonalScaling(nn.Module):
-    """z = exp(s) x, elementwise, s zero at first; log|det dz/dx| = sum_d s_d."""
+    """z = exp(s) x, elementwise, s zero at first; log|det dz/dx| = sum_d s_d.
+
+    Raises ValueError for an input of integers or booleans.
+    """
 
     @property
     def num_features(self):
@@ -25,6 +28,7 @@ class DiagonalScaling(nn.Module):
 
     @nn.compact
     def _s(self, x):
+        check_float('DiagonalScaling', x)
         return self.param('s', nn.initializers.zeros, x.shape[1:], wide_dtype(x))
 
     def forward_and_log_det(self, x):

@@ -17,7 +17,7 @@ Without bias, y = x W and the term of b falls away.
 import jax
 import jax.numpy as jnp
 
-from flows.bijector import wide_dtype, widen
+from flows.bijector import check_float, wide_dtype, widen
 
 
 def ordinary_affine(x, W, b=None):
@@ -30,7 +30,11 @@ def ordinary_affine(x, W, b=None):
 
     Returns:
         y (B, D) in the dtype of x, and log|det W| (B,) in float32 or wider.
+
+    Raises:
+        ValueError: for an x of integers or booleans.
     """
+    check_float('An affine layer', x)
     y = x @ W.astype(x.dtype)
     if b is not None:
         y = y + b.astype(x.dtype)[None]
@@ -42,7 +46,9 @@ def relative_affine(x, W, b=None):
     """`ordinary_affine` in value, with the relative gradient of W and b as its backward pass.
 
     The backward pass costs O(B D^2); the gradient of x is the ordinary one. Reverse mode only:
-    forward mode (`jax.jvp`, `jax.jacfwd`) raises TypeError. The value of log|det W| costs O(D^3)
+    forward mode (`jax.jvp`, `jax.jacfwd`) raises TypeError. A second derivative, as by
+    `jax.hessian`, is that of the relative gradient: a Jacobian that is not symmetric, and the
+    Hessian of no function. Take it through `ordinary_affine` instead. The value of log|det W| costs O(D^3)
     wherever it is used; a jitted step that uses only the gradient leaves it out.
     """
     return ordinary_affine(x, W, b)

@@ -169,6 +169,14 @@ def test_whitening_start_whitens_what_reaches_each_layer(x64):
     np.testing.assert_allclose(W, W.T, rtol=1e-8)
 
 
+@pytest.mark.parametrize('count', [0, 1])
+@pytest.mark.parametrize('module', [MLPFlow, RelativeAffine])
+def test_whitening_start_needs_two_rows(module, count):
+    layer, method = module(start='whiten'), 'forward_and_log_det'
+    with pytest.raises(ValueError, match=f"start='whiten' .* at least 2, got {count}: initialise"):
+        layer.init(jax.random.key(0), rows(7, (count, 4)), method=method)
+
+
 @pytest.mark.parametrize(
     ('field', 'known'),
     [

@@ -1,15 +1,16 @@
 """Second moments beside the relative gradient, and the optimiser that keeps its equivariance."""
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 
-from flows import MLPFlow, RelativeAffine
+from flows import OUTPUT_MOMENTS, Chain, DiagonalScaling, MLPFlow, RelativeAffine
 from tests import runs
 from train import optimizers
-from train.equivariant import equivariant
+from train.equivariant import equivariant, without_moments
 from train.errors import UserError
 
 
@@ -37,8 +38,8 @@ def test_moments_are_those_of_the_definition(x64, bias):
     layer, x = RelativeAffine(use_bias=bias, gradient='equivariant'), rows(0, (6, 4))
     params = layer.init(jax.random.key(0), x)['params']
     params = jax.tree.map(lambda leaf: leaf + 0.3 * rows(1, leaf.shape), params)
-    found = jax.grad(lambda params: nll(layer, params, x).mean())(params)['S']
-    ordinary = {name: params[name] for name in params if name != 'S'}
+    found = jax.grad(lambda params: nll(layer, params, x).mean())(params)[OUTPUT_MOMENTS]
+    ordinary = {name: params[name] for name in params if name != OUTPUT_MOMENTS}
     expected = np.mean([example_moments(ordinary, row, bias) for row in x], axis=0)
     np.testing.assert_allclose(found, expected, rtol=1e-10)
 
@@ -48,7 +49,7 @@ def test_moments_of_a_batch_are_the_mean_of_its_parts(x64):
     params = layer.init(jax.random.key(0), x)['params']
 
     def moments(x):
-        return jax.grad(lambda params: nll(layer, params, x).mean())(params)['S']
+        return jax.grad(lambda params: nll(layer, params, x).mean())(params)[OUTPUT_MOMENTS]
 
     np.testing.assert_allclose(moments(x), (moments(x[:3]) + moments(x[3:])) / 2, rtol=1e-12)
 
@@ -94,12 +95,70 @@ def test_steps_do_not_depend_on_the_coordinates_of_the_data(x64, optimizer, equi
     assert (np.abs(moved - plain).max() < 1e-10) == equivariance
 
 
+class Normalised(nn.Module):
+    """Another layer with a W, a b and an S: x W / |W| * S + b, of D and then K columns."""
+
+    width: int
+
+    @nn.compact
+    def __call__(self, x):
+        W = self.param('W', nn.initializers.orthogonal(), (x.shape[1], self.width))
+        b, S = (self.param(name, nn.initializers.ones, (self.width,)) for name in 'bS')
+        return x @ (W / jnp.linalg.norm(W)) * S[None] + b[None]
+
+
+class Mixed(nn.Module):
+    """Two equivariant layers, RelativeAffine_0 and _1, among parameters of other kinds."""
+
+    @nn.compact
+    def __call__(self, x):
+        layers = [RelativeAffine(gradient='equivariant') for _ in range(2)]
+        y, log_det = Chain([layers[0], DiagonalScaling(), layers[1]]).forward_and_log_det(x)
+        rest = Normalised(2)(y).sum(axis=1) + nn.Dense(1)(y)[:, 0]
+        return jnp.log(jnp.cosh(y)).sum(axis=1) + rest - log_det
+
+
+@pytest.fixture
+def mixed(x64):
+    """Parameters and a gradient of `Mixed`."""
+    model, x = Mixed(), rows(5, (8, 3))
+    params = model.init(jax.random.key(0), x)['params']
+    params = jax.tree.map(lambda leaf: leaf.astype(x.dtype), params)
+    return params, jax.grad(lambda params: model.apply({'params': params}, x).mean())(params)
+
+
+def test_other_parameters_get_the_optimiser_named_for_them(mixed):
+    def updates(optimizer, choose):
+        params, gradient = ({k: v for k, v in tree.items() if choose(k)} for tree in mixed)
+        found, state = optimizer.update(gradient, optimizer.init(params), params)
+        return optimizer.update(gradient, state, optax.apply_updates(params, found))[0]
+
+    found = updates(equivariant(0.03, others=optax.adam(0.01)), lambda name: True)
+    of_layers = updates(equivariant(0.03), lambda name: name.startswith('RelativeAffine'))
+    of_others = updates(optax.adam(0.01), lambda name: not name.startswith('RelativeAffine'))
+    assert {'Dense_0', 'DiagonalScaling_0', 'Normalised_0'} == set(of_others)
+    assert np.abs(of_others['Normalised_0']['S']).min() > 0.009
+    jax.tree.map(np.testing.assert_array_equal, found, of_layers | of_others)
+
+
+def test_parameters_without_an_optimiser_are_named(mixed):
+    with pytest.raises(ValueError, match=r"\['Dense_0'\]\['bias'\].*others=optax.adam"):
+        equivariant(0.03).init(mixed[0])
+
+
+def test_only_moments_are_left_out_of_the_norm(mixed):
+    _, gradient = mixed
+    found = without_moments(gradient)
+    np.testing.assert_array_equal(found['RelativeAffine_1'][OUTPUT_MOMENTS], 0)
+    np.testing.assert_array_equal(found['Normalised_0']['S'], gradient['Normalised_0']['S'])
+
+
 def test_config_trains_by_it():
     config = runs.config(gradient='equivariant', optimizer='equivariant', lr=0.1)
     state, metrics = runs.train(config, 40, num_devices=2)
     losses = [sum(m['nll_without_log_det_W']) for m in metrics]
     assert np.isfinite(losses).all()
-    np.testing.assert_array_equal(state.params['affine_0']['S'], 0)
+    np.testing.assert_array_equal(state.params['affine_0'][OUTPUT_MOMENTS], 0)
 
 
 @pytest.mark.parametrize(

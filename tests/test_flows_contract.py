@@ -59,6 +59,7 @@ MODELS = {
         prior=prior, num_couplings=3, hidden_layers=1, hidden_units=16, partition='halves'
     ),
 }
+TAKE_WHOLE_NUMBERS = ('reverse', 'empty chain')
 ALL = BIJECTORS | {name: lambda make=make: make('logistic') for name, make in MODELS.items()}
 TRAINED = {
     name: make
@@ -130,6 +131,27 @@ def test_shapes_and_types(make, dtype):
     assert z.dtype == back.dtype == x.dtype
     assert log_det.shape == inverse_log_det.shape == (B,)
     assert log_det.dtype == inverse_log_det.dtype == jnp.float32
+
+
+@pytest.mark.parametrize(('name', 'make'), ALL.items(), ids=ALL)
+@pytest.mark.parametrize('dtype', ['uint8', 'bool'])
+def test_whole_numbers_are_refused_unless_they_are_moved_only(name, make, dtype):
+    module, x = make(), rows(4, 'float32') > 0
+    variables = parameters(module, x.astype('float32'))
+    for method in ('forward_and_log_det', 'inverse_and_log_det'):
+        if name in TAKE_WHOLE_NUMBERS:
+            found = apply(module, method)(variables, x.astype(dtype))[0]
+            expected = apply(module, method)(variables, x.astype('float32'))[0]
+            np.testing.assert_array_equal(found, expected)
+        else:
+            with pytest.raises(ValueError, match=f'takes floating-point numbers, got {dtype}'):
+                apply(module, method)(variables, x.astype(dtype))
+
+
+@pytest.mark.parametrize('gradient', ['relative', 'equivariant', 'ordinary', 'amortised'])
+def test_affine_layer_refuses_pixels(gradient):
+    with pytest.raises(ValueError, match=r'RelativeAffine takes .* got uint8, .*x.astype'):
+        RelativeAffine(gradient=gradient).init(jax.random.key(0), np.ones((2, 3), np.uint8))
 
 
 @pytest.mark.parametrize('make', TRAINED.values(), ids=TRAINED)

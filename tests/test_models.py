@@ -42,6 +42,11 @@ def test_attention_of_draw_makes_its_glimpses_smaller():
     assert whole - windows == 2 * 759 * 4 * hidden + (hidden + 1) * (759 - 2 * 5)
 
 
+def test_whitening_start_needs_rows():
+    with pytest.raises(UserError, match='init_examples of at least 2; found 1'):
+        model_of(model='mlp_flow', start='whiten', init_examples=1)
+
+
 def test_image_flow_refuses_a_prior_that_it_does_not_have():
     with pytest.raises(UserError, match='gaussian on images; found logistic'):
         model_of(model='flow', prior='logistic', **BINARY)

@@ -1,7 +1,27 @@
 """What has to stand in the process environment before JAX and TensorFlow load."""
 
+import importlib
 import os
 import re
+import sys
+
+import jaxlib.version
+
+# As in `flows.compiler`, which says why; importing it loads JAX, and a command that does not compute starts without.
+FAULTY_JAXLIB = '0.10.2'
+XLA_FLAG = '--xla_cpu_experimental_ynn_fusion_type'
+
+
+def set_xla_flag():
+    """Append to XLA_FLAGS what jaxlib 0.10.2 needs to compute rightly on a CPU, unless the user has set it.
+
+    Called when `train` is imported.
+    """
+    flags = os.environ.get('XLA_FLAGS', '')
+    if 'jax' in sys.modules:
+        importlib.import_module('flows')  # does the same, and warns where it is too late
+    elif jaxlib.version.__version__ == FAULTY_JAXLIB and XLA_FLAG not in flags:
+        os.environ['XLA_FLAGS'] = f'{flags} {XLA_FLAG}='.strip()
 
 
 def prepare():

@@ -4,16 +4,20 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from flows import OUTPUT_MOMENTS, has_output_moments
+
 
 def scale_by_output_unit(decay=0.999, eps=1e-8):
     """Divide the relative gradients of each layer by sqrt(S), the running second moments of its output units.
 
-    For parameters in which every dict with an S, (D,), is a layer of `flows.equivariant_affine`: its W (D, D) and its
-    b (D,) have their columns divided, and S stays. Under x -> x A + c of the data it takes the same model's steps.
-    decay: of the average of S over steps, which is corrected for its start at zero.
+    For parameters that all belong to layers of `flows.equivariant_affine`: W (D, D) and b (D,) have their columns
+    divided, and S, (D,), stays. Under x -> x A + c of the data it takes the same model's steps. `init` raises a
+    ValueError where a parameter belongs to none. decay: of the average of S over steps, which is corrected for its
+    start at zero.
     """
 
     def init(params):
+        _check_layers_only(params)
         return jax.tree.map(jnp.zeros_like, _moments_of(params)), jnp.zeros((), jnp.int32)
 
     def update(gradient, state, params=None):
@@ -29,31 +33,64 @@ def scale_by_output_unit(decay=0.999, eps=1e-8):
     return optax.GradientTransformation(init, update)
 
 
-def equivariant(rate, momentum=0.9, decay=0.999, eps=1e-8):
-    """`scale_by_output_unit`, then heavy-ball momentum in the space of W. rate: a number or a schedule."""
-    return optax.chain(
+def equivariant(
+    rate: optax.ScalarOrSchedule,
+    momentum: float = 0.9,
+    decay: float = 0.999,
+    eps: float = 1e-8,
+    others: optax.GradientTransformation | None = None,
+) -> optax.GradientTransformation:
+    """`scale_by_output_unit`, then heavy-ball momentum in the space of W.
+
+    Args:
+        rate: a number or a schedule.
+        others: the optimiser of all parameters that belong to no layer with `gradient='equivariant'`, such as
+            `optax.adam(1e-3)`. Without it `init` raises a ValueError where there are such parameters.
+    """
+    of_layers = optax.chain(
         scale_by_output_unit(decay, eps),
         optax.trace(decay=momentum) if momentum else optax.identity(),
         optax.scale_by_learning_rate(rate),
     )
+    if others is None:
+        return of_layers
+    return optax.partition({True: of_layers, False: others}, _in_layers)
 
 
 def without_moments(gradient):
     """A gradient with zeros where `flows.equivariant_affine` hands over second moments instead."""
 
     def of_layer(layer):
-        return {**layer, 'S': jnp.zeros_like(layer['S'])} if _is_layer(layer) else layer
+        if not has_output_moments(layer):
+            return layer
+        return {**layer, OUTPUT_MOMENTS: jnp.zeros_like(layer[OUTPUT_MOMENTS])}
 
-    return jax.tree.map(of_layer, gradient, is_leaf=_is_layer)
+    return jax.tree.map(of_layer, gradient, is_leaf=has_output_moments)
 
 
-def _is_layer(tree):
-    return isinstance(tree, dict) and 'S' in tree
+def _in_layers(params):
+    """For every parameter whether it belongs to a layer with second moments."""
+
+    def of_part(part):
+        return jax.tree.map(lambda _: has_output_moments(part), part)
+
+    return jax.tree.map(of_part, params, is_leaf=has_output_moments)
+
+
+def _check_layers_only(params):
+    parts = jax.tree.leaves_with_path(params, is_leaf=has_output_moments)
+    others = [jax.tree_util.keystr(path) for path, part in parts if not has_output_moments(part)]
+    if others:
+        raise ValueError(
+            "The equivariant optimiser moves layers with gradient='equivariant' alone, found "
+            f'{", ".join(others)}: name an optimiser for such parameters, as by '
+            'equivariant(rate, others=optax.adam(1e-3)).'
+        )
 
 
 def _moments_of(tree):
     """The S of every layer, in a tree of its layers."""
-    return jax.tree.map(lambda layer: layer['S'], tree, is_leaf=_is_layer)
+    return jax.tree.map(lambda layer: layer[OUTPUT_MOMENTS], tree, is_leaf=has_output_moments)
 
 
 def _scaled(gradient, moments, eps):
@@ -61,9 +98,9 @@ def _scaled(gradient, moments, eps):
         scale = 1 / (jnp.sqrt(S) + eps)
         return {
             name: jnp.zeros_like(leaf)
-            if name == 'S'
+            if name == OUTPUT_MOMENTS
             else leaf * jnp.expand_dims(scale, range(leaf.ndim - 1))
             for name, leaf in layer.items()
         }
 
-    return jax.tree.map(of_layer, gradient, moments, is_leaf=_is_layer)
+    return jax.tree.map(of_layer, gradient, moments, is_leaf=has_output_moments)

@@ -7,6 +7,11 @@ from vaes import DRAW, IAFVAE, SAVAE, VAE, VLAE, ConvergenceVAE, HouseholderVAE,
 
 
 def _mlp_flow(config, description):
+    if config.start == 'whiten' and config.init_examples < 2:
+        raise ValueError(
+            'config.start=whiten is made from training rows and needs config.init_examples of at least 2; '
+            f'found {config.init_examples}.'
+        )
     return MLPFlow(
         num_layers=config.num_layers,
         nonlinearity=config.nonlinearity,

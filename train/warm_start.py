@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 from flax.traverse_util import flatten_dict, unflatten_dict
 
+from flows import OUTPUT_MOMENTS, has_output_moments
 from train import workdir as workdirs
 from train.errors import UserError
 from train.loading import load
@@ -39,8 +40,14 @@ def apply(state, config):
 
 
 def _without_moments(params):
-    """Path of a parameter -> the parameter, without S."""
-    return {path: leaf for path, leaf in flatten_dict(params).items() if path[-1] != 'S'}
+    """Path of a parameter -> the parameter, without the S of equivariant layers."""
+
+    def of_layer(layer):
+        if not has_output_moments(layer):
+            return layer
+        return {name: leaf for name, leaf in layer.items() if name != OUTPUT_MOMENTS}
+
+    return flatten_dict(jax.tree.map(of_layer, params, is_leaf=has_output_moments))
 
 
 def _without_cache(collections):
