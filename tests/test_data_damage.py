@@ -1,7 +1,6 @@
 """Files from elsewhere that are damaged or hostile: one sentence or a table, never more memory than they are worth."""
 
 import io
-import os
 import pathlib
 import struct
 import tracemalloc
@@ -10,10 +9,11 @@ import numpy as np
 import pytest
 
 from tests import damages, maf_samples
-from train.data import plain_pickle
+from train.data import maf_files, plain_pickle
+from train.data.base import SPLITS
 from train.data.old_pickle import read_frame
+from train.errors import UserError
 
-MAF_DIR = pathlib.Path(os.environ.get('MAF_DIR') or 'absent')
 PROTOCOL = b'\x80\x04'
 
 
@@ -129,3 +129,105 @@ def test_one_array_named_for_many_blocks_is_refused(frame, monkeypatch):
     axes[0].arguments[1]['data'].state = (1, (15_000,), *names[2:4], names[4] * 1000)
     monkeypatch.setattr(plain_pickle, 'load', lambda content, belongs: honest)
     assert_refused_in_one_sentence(frame, 'claim more numbers than the file holds')
+
+
+@pytest.fixture(scope='module')
+def samples(tmp_path_factory):
+    return maf_samples.write(tmp_path_factory.mktemp('maf') / 'data')
+
+
+READERS = {
+    'power/data.npy': (lambda path: maf_files.npy(path, 8), 128),
+    'BSDS300/BSDS300.hdf5': (lambda path: maf_files.hdf5(path, SPLITS, 63), 2048),
+    'hepmass/1000_test.csv': (maf_files.csv, 2048),
+}
+
+
+@pytest.mark.parametrize('file', READERS)
+@pytest.mark.filterwarnings('ignore::SyntaxWarning')  # of numpy, for a header it refuses
+def test_randomly_damaged_header_is_one_sentence_or_a_table(samples, tmp_path, file):
+    read, extent = READERS[file]
+    content, path = (samples / file).read_bytes(), tmp_path / pathlib.Path(file).name
+    sentences = []
+    for seed in range(60):
+        path.write_bytes(damages.damaged(content, seed, extent))
+        try:
+            read(path)
+        except UserError as error:
+            sentences.append(str(error))
+    assert len(sentences) > 20
+    assert all(str(path) in sentence and len(sentence) < 500 for sentence in sentences)
+    assert '\n' not in ''.join(sentences)
+
+
+def claim(rows, file):
+    """A header of so many rows without any."""
+    header = {'descr': '<f8', 'fortran_order': False, 'shape': (rows, 8)}
+    np.lib.format.write_array_header_1_0(file, header)
+
+
+@pytest.mark.parametrize('rows', [10**6, 10**12, 10**18, -1])
+def test_npy_that_claims_rows_it_does_not_have_is_refused(tmp_path, rows):
+    path = tmp_path / 'data.npy'
+    with open(path, 'wb') as file:
+        claim(rows, file)
+    with pytest.raises(UserError, match=r'data\.npy is damaged or cut short'):
+        maf_files.npy(path, 8)
+
+
+HDF5 = {
+    'sparse': ({'shape': (10**12, 63), 'dtype': 'f4'}, 'more than it can hold'),
+    'sparse in chunks': (
+        {'shape': (10**12, 63), 'dtype': 'f4', 'chunks': (100, 63)},
+        'more than it can hold',
+    ),
+    'sparse and compressed': (
+        {'shape': (10**12, 63), 'dtype': 'f4', 'compression': 'gzip'},
+        'more than it can hold',
+    ),
+    'a large chunk': (
+        {'shape': (1, 63), 'maxshape': (None, 63), 'dtype': 'f4', 'chunks': (10**6, 63)},
+        'more than it can hold',
+    ),
+    'in another file': (
+        {'shape': (5, 63), 'dtype': 'f4', 'external': [('elsewhere', 0, 5 * 63 * 4)]},
+        'lie in other files',
+    ),
+    'scalar': ({'data': 1.0}, r'63 columns is expected, found \(\)'),
+    'empty': ({'dtype': 'f4'}, '63 columns is expected, found None'),
+    'text': ({'data': np.full((3, 63), b'x')}, 'float64 or float32 are expected'),
+}
+
+
+@pytest.mark.parametrize('kind', HDF5)
+def test_hdf5_that_is_no_table_or_claims_too_much_is_refused(tmp_path, kind):
+    import h5py
+
+    fields, message = HDF5[kind]
+    with h5py.File(tmp_path / 'file.hdf5', 'w') as file:
+        if kind == 'empty':
+            file['train'] = h5py.Empty('f4')
+        else:
+            file.create_dataset('train', **fields)
+    with pytest.raises(UserError, match=message):
+        maf_files.hdf5(tmp_path / 'file.hdf5', ('train',), 63)
+
+
+def test_hdf5_group_in_place_of_a_table_is_refused(tmp_path):
+    import h5py
+
+    with h5py.File(tmp_path / 'file.hdf5', 'w') as file:
+        file.create_group('train')
+    with pytest.raises(UserError, match='a table is expected, found a Group'):
+        maf_files.hdf5(tmp_path / 'file.hdf5', ('train',), 63)
+
+
+def test_compressed_hdf5_is_read(tmp_path):
+    import h5py
+
+    rows = np.zeros((5000, 63), np.float32)  # as compressible as can be
+    with h5py.File(tmp_path / 'file.hdf5', 'w') as file:
+        file.create_dataset('train', data=rows, compression='gzip')
+    np.testing.assert_array_equal(
+        maf_files.hdf5(tmp_path / 'file.hdf5', ('train',), 63)['train'], rows
+    )
