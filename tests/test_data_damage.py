@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests import damages, maf_samples
-from train.data import maf_files, plain_pickle
+from train.data import fit_cache, maf_files, plain_pickle
 from train.data.base import SPLITS
 from train.data.old_pickle import read_frame
 from train.errors import UserError
@@ -231,3 +231,17 @@ def test_compressed_hdf5_is_read(tmp_path):
     np.testing.assert_array_equal(
         maf_files.hdf5(tmp_path / 'file.hdf5', ('train',), 63)['train'], rows
     )
+
+
+def test_randomly_damaged_fit_is_made_again(tmp_path, caplog):
+    path = tmp_path / 'fit.npz'
+    np.savez(path, mean=np.arange(50.0))
+    content, found = path.read_bytes(), []
+    for seed in range(150):
+        path.write_bytes(damages.damaged(content, seed))
+        found.append(fit_cache._read(path))
+    assert found.count(None) > 100
+    assert caplog.text.count('Ignoring the damaged fit') == found.count(None)
+    for fit in found:
+        if fit is not None:
+            np.testing.assert_array_equal(fit.get('mean', np.arange(50.0)), np.arange(50.0))
