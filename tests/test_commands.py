@@ -132,7 +132,7 @@ def test_sample_writes_samples_in_data_space(trained):
         ((*TOY, '--config.bias=maybe'), 2, '--config.bias=maybe'),
         ((*TOY, 'num_layers=4'), 2, "found 'num_layers=4'"),
         ((*TOY, '--config.model=gan'), 1, 'config.model must be one of mlp_flow, nice, flow'),
-        ((*TOY, '--config.dataset=imagenet'), 1, "unknown dataset 'imagenet'"),
+        ((*TOY, '--config.dataset=imagenet'), 1, 'config.dataset must be one of toy, digits'),
         ((*TOY, '--config.toy_name=square'), 1, "'square'"),
         ((*TOY, '--config.nonlinearity=relu'), 1, "'relu'"),
         ((*TOY, '--config.prior=cauchy'), 1, "'cauchy'"),
@@ -155,6 +155,14 @@ def test_sample_writes_samples_in_data_space(trained):
             (*TOY, '--config.seed_init=-2'),
             1,
             'config.seed_init must lie in 0 .. 2**32 - 1, or be -1',
+        ),
+        ((*TOY, '--config.b2=0.999999999'), 1, 'config.b2 must lie in [0, 1); found 0.999999999'),
+        ((*TOY, '--config.warmup=9223372036854775808'), 1, 'config.warmup must be at least 0'),
+        ((*TOY, '--config.toy_size=1000000000000'), 1, 'and at most 100000000'),
+        (
+            ('--config=configs/nice_mnist.py', '--config.num_layers=8'),
+            1,
+            'config.model=nice has no field num_layers, which is for mlp_flow; found num_layers=8',
         ),
         ((*TOY, '--config.matmul_precision=half'), 1, 'config.matmul_precision must be one of'),
         (

@@ -30,20 +30,27 @@ def run(main, *, takes_arguments=False):
 
 
 def config_of(holder):
-    """(frozen config, name of its file) of a config flag; UserError where the file is missing or was not named."""
+    """(frozen config, name of its file) of a config flag.
+
+    Raises UserError where the file is missing or was not named, and for fields that the model does not have.
+    """
     import ml_collections
     from ml_collections import config_flags
+
+    from train import models
 
     flag = flags.FLAGS[holder.name]
     if not flag.present:
         raise UserError('--config must name a config file; try --config=configs/mnist.py.')
     name = config_flags.get_config_filename(flag)
     try:
-        return ml_collections.FrozenConfigDict(holder.value), name
+        config = ml_collections.FrozenConfigDict(holder.value)
     except OSError as error:
         raise UserError(
             f'--config must name a config file, found none at {name}; try --config=configs/mnist.py.'
         ) from error
+    models.check_fields(config, given=config_flags.get_override_values(flag))
+    return config, name
 
 
 def _worth_reading(record):

@@ -51,6 +51,7 @@ def evaluate(experiment, data, state, split, workdir, step):
 
     Each look at the test split is counted in the workdir.
     """
+    data.require_intact()
     config, model = experiment.config, experiment.model
     looks = count_test_look(workdir, step) if split == 'test' else None
     num_samples = 1 if model.exact else config.num_samples

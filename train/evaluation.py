@@ -101,9 +101,11 @@ class Evaluator:
         return {key: value for key, value in values.items() if key not in ('index', 'mask')}
 
     def _batches(self, size):
+        # No larger than the split needs.
+        whole = -(-size // self._num_devices) * self._num_devices
         return batches.evaluation_batches(
             size,
-            self._batch_size,
+            min(self._batch_size, whole),
             self._num_devices,
             jax.process_index(),
             jax.process_count(),

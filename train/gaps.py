@@ -24,6 +24,7 @@ def check(config, model):
 
 def measure(experiment, data, state, split, num_examples):
     """Means and two standard errors over the first `num_examples` of a split, under a replicated state."""
+    data.require_intact()
     config, source = experiment.config, data.source(split)
     source = Subset(source, range(min(num_examples, len(source))))
     values = experiment.evaluator.gaps(state, source, split, config.num_samples)

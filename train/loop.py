@@ -197,6 +197,7 @@ class Training:
     def _save(self, session, loss):
         if session.step in self._saved.steps():
             return
+        self._data.require_intact()
         state = on.unreplicate(session.state)
         record = {**session.record(), 'config': json.loads(self._config.to_json())}
         self._saved.save(session.step, state, record, loss)

@@ -141,6 +141,40 @@ def _laplace_family(model, *names):
     return build
 
 
+_BOUND = ('kl', 'kl_warmup_steps')
+_LAPLACE = ('z_dim', 'hidden_dim', 'output_dist', 'initialisation', *_BOUND)
+_MLP_FLOW = (
+    'num_layers',
+    'nonlinearity',
+    'alpha',
+    'bias',
+    'gradient',
+    'refresh_every',
+    'inversion',
+)
+
+# The fields that each model has of its own; all other fields of a config are for every model.
+FIELDS = {
+    'mlp_flow': (*_MLP_FLOW, 'start', 'prior'),
+    'nice': ('num_couplings', 'hidden_layers', 'hidden_units', 'partition', 'prior'),
+    'flow': ('num_couplings', 'log_scale_bound', 'prior'),
+    'study_vae': _BOUND,
+    'lvae': ('separate_merge', *_BOUND),
+    **{name: ('attention', *_BOUND) for name in ('draw', 'draw2', 'draw3', 'draw4')},
+    'vae': _LAPLACE,
+    'sa_vae': ('svi_lr', 'n_svi_step', *_LAPLACE),
+    'hf': ('n_flow', *_LAPLACE),
+    'iaf': ('n_flow', 'iaf_dim', *_LAPLACE),
+    'vlae': ('n_update', 'update_lr', 'update_rule', *_LAPLACE),
+}
+# Models that are compared with each other, so that one config sets fields of all of them.
+FAMILIES = (
+    ('mlp_flow',),
+    ('nice',),
+    ('flow', 'study_vae', 'lvae', 'draw', 'draw2', 'draw3', 'draw4'),
+    ('vae', 'sa_vae', 'hf', 'iaf', 'vlae'),
+)
+
 # The published sizes for vectors; those for images are the models' defaults.
 TOY_SIZES = {'hidden': (128,) * 3, 'latent_dim': 4}
 
@@ -170,3 +204,38 @@ def create(config, description):
         return MODELS[config.model](config, description)
     except ValueError as error:
         raise UserError(str(error)) from error
+
+
+def check_fields(config, given=()):
+    """Raise a UserError for fields that the model of a config does not have and that are not at their defaults.
+
+    They would be ignored. A config may set fields for other models of the same family; none of those may be in `given`,
+    the names of the fields that were set for this one run.
+    """
+    if config.model not in FIELDS:
+        return  # `create` says which models there are
+    defaults = _defaults()
+    family = next(names for names in FAMILIES if config.model in names)
+    shared = {field for name in family for field in FIELDS[name]} - set(given)
+    ignored = [
+        field
+        for field in sorted({field for fields in FIELDS.values() for field in fields})
+        if field not in FIELDS[config.model]
+        and field not in shared
+        and config[field] != defaults[field]
+    ]
+    if ignored:
+        having = [name for name, fields in FIELDS.items() if ignored[0] in fields]
+        found = ', '.join(f'{field}={config[field]}' for field in ignored)
+        left = ', '.join(f'{field}={defaults[field]}' for field in ignored)
+        raise UserError(
+            f'config.model={config.model} has no field {ignored[0]}, which is for {", ".join(having)}; found {found}: '
+            f'leave it at the default, {left}, or choose another config or model.'
+        )
+
+
+def _defaults():
+    """The default of every field."""
+    from configs import default
+
+    return default.get_config()

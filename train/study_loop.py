@@ -200,6 +200,7 @@ class Study:
     def _save(self, session):
         if session.step in self._saved.steps():
             return
+        self.data.require_intact()
         count = self.config.num_seeds
         state, best = study_parts.resized_trees(
             study_parts.gather(session.state), session.best, count

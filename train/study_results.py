@@ -25,6 +25,7 @@ def finished(workdir, config):
 
 def conclude(study, session, workdir):
     """Evaluate each seed's best epoch on the test split, once, and write everything, in nats of data space."""
+    study.data.require_intact()
     count = study.config.num_seeds
     config, model = study.config, study.experiment.model
     curves = {name: np.array(rows[:count]) for name, rows in session.curves.items()}

@@ -1,8 +1,11 @@
 """Splits as `.npy` files, written block by block and memory-mapped."""
 
+import hashlib
+
 import numpy as np
 
 from train.data.content import Content
+from train.data.npy import read_header
 from train.data.sources import ArraySource
 
 SUFFIX = ''
@@ -19,9 +22,17 @@ def check(directory, split, facts):
     size = file.stat().st_size
     if size != facts['bytes']:
         raise ValueError(f'{file} has {size} bytes of {facts["bytes"]}')
-    array = np.load(file, mmap_mode='r', allow_pickle=False)
-    if [list(array.shape), str(array.dtype)] != [facts['shape'], facts['dtype']]:
-        raise ValueError(f'{file} holds {array.dtype} {array.shape}; expected {facts}')
+    with open(file, 'rb') as opened:
+        shape, columns_first, dtype = read_header(opened)
+    if columns_first or [list(shape), str(dtype)] != [facts['shape'], facts['dtype']]:
+        raise ValueError(f'{file} holds {dtype} {shape}; expected {facts}')
+
+
+def is_unchanged(directory, split, facts):
+    """Whether the rows in the `.npy` have the digest on record; raises ValueError or OSError."""
+    with open(directory / f'{split}.npy', 'rb') as file:
+        read_header(file)
+        return hashlib.file_digest(file, 'sha256').hexdigest() == facts['sha256']
 
 
 def source(directory, split, facts):

@@ -30,6 +30,10 @@ class Description:
         return math.prod(self.shape)
 
 
+def _intact():
+    """What is not read from files has not changed."""
+
+
 @dataclass(frozen=True)
 class Data:
     """An opened dataset. Nothing is read before `source` is asked for a split.
@@ -37,13 +41,15 @@ class Data:
     `log_density(x: (n, 2)) -> (n,)` in nats and `entropy` in nats exist for toy densities with a
     known density only; `extent` is the interval of both axes to plot 2-D data in. `fingerprint`
     identifies the content of the splits; `location` is the directory they are read from, None where
-    they need no file.
+    they need no file. `require_intact()` returns once that directory is known to hold the content which the
+    fingerprint names, and raises UserError where it does not; see `train.data.integrity`.
     """
 
     description: Description
     open_split: Callable[[str], object]
     fingerprint: str
     location: pathlib.Path | None = None
+    require_intact: Callable[[], None] = _intact
     log_density: Callable[[np.ndarray], np.ndarray] | None = None
     entropy: float | None = None
     extent: tuple[float, float] | None = None

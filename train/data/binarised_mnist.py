@@ -45,6 +45,7 @@ def load(config):
         open_split=open_split,
         fingerprint=f'binarised-{DRAW_SEED}-{mnist.fingerprint}',
         location=mnist.location,
+        require_intact=mnist.require_intact,
     )
 
 

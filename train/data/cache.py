@@ -30,7 +30,7 @@ FORMS = {'map': arrays, 'memory': arrays, 'stream': records}
 
 @dataclass(frozen=True)
 class Cache:
-    """A complete cache; `splits` maps a split to its shape, dtype and sha256."""
+    """A complete cache; `splits` maps a split to its bytes, shape, dtype and sha256."""
 
     directory: pathlib.Path
     splits: dict
@@ -76,9 +76,13 @@ def find(directories, name, version, key=None, form=arrays):
 
 def _open(directory, form):
     try:
-        splits = json.loads((directory / INFO).read_text())['splits']
+        splits = dict(json.loads((directory / INFO).read_text())['splits'])
+        if not splits:
+            raise ValueError('it names no split')
         for split, facts in splits.items():
             form.check(directory, split, facts)
+            if not isinstance(facts['sha256'], str):
+                raise ValueError(f'the digest of {split} is missing')
     except (OSError, ValueError, KeyError, TypeError) as error:
         logging.warning('Ignoring the damaged cache %s: %s', directory, error)
         return None

@@ -14,6 +14,8 @@ from train.data.sources import blocks
 from train.errors import UserError
 
 ROWS_PER_READ = 10_000
+# What numpy and zipfile raise for archives that are damaged, found by damaging them.
+DAMAGES = (OSError, ValueError, EOFError, NotImplementedError, zipfile.BadZipFile)
 
 
 def cached(config, recipe, source, compute):
@@ -44,7 +46,7 @@ def _read(path):
             return {name: archive[name] for name in archive.files}
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+    except DAMAGES as error:
         logging.warning('Ignoring the damaged fit %s: %s', path, error)
         return None
 

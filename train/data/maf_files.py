@@ -1,27 +1,34 @@
 """The files of MAF's collection as raw arrays; what is wrong with one is said in one sentence."""
 
+import math
+import os
 import pathlib
 
 import numpy as np
 
+from train.data.npy import read_header
 from train.data.old_pickle import read_frame
 from train.errors import UserError
 
 REMEDY = "put a fresh copy from MAF's archive in its place"
 HEPMASS_COLUMNS = {'1000_train.csv': 28, '1000_test.csv': 29}
 DROPPED_GASES = ('Meth', 'Eth', 'Time')
+MOST_COMPRESSION = 1032  # the most that deflate shrinks anything
+LONGEST_REASON = 200  # of what a library says, which may quote the file
+# What h5py raises for files that are damaged, found by damaging them.
+HDF5_ERRORS = (OSError, ValueError, RuntimeError, KeyError, MemoryError)
 
 
 def npy(path, num_columns):
     """A table (n, num_columns), float64, from a `.npy`."""
     try:
         with open(path, 'rb') as file:
-            table = np.load(file, allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
+            shape, columns_first, dtype = read_header(file)
+            _check_kind(path, shape, dtype, num_columns)
+            numbers = np.fromfile(file, dtype, math.prod(shape))
+    except (OSError, ValueError) as error:
         raise _unreadable(path, error) from error
-    if not isinstance(table, np.ndarray):
-        raise _refused(path, 'it is an archive of arrays instead of one array')
-    return checked(path, table, num_columns)
+    return checked(path, numbers.reshape(shape, order='F' if columns_first else 'C'), num_columns)
 
 
 def pickled_frame(path):
@@ -56,20 +63,32 @@ def hdf5(path, splits, num_columns):
             missing = [split for split in splits if split not in file]
             if missing:
                 raise _refused(path, f'the table {missing[0]!r} is missing')
-            tables = {split: file[split][()] for split in splits}
-    except (OSError, KeyError, AttributeError, TypeError) as error:
+            tables = {split: _hdf5_table(path, file[split], num_columns) for split in splits}
+    except HDF5_ERRORS as error:
         raise _unreadable(path, error) from error
     return {split: checked(path, table, num_columns) for split, table in tables.items()}
 
 
+def _hdf5_table(path, found, num_columns):
+    """The numbers of a dataset, once its header says that they are a table which the file can hold."""
+    import h5py
+
+    if not isinstance(found, h5py.Dataset):
+        raise _refused(path, f'a table is expected, found a {type(found).__name__}')
+    _check_kind(path, found.shape, found.dtype, num_columns)
+    if found.is_virtual or found.external:
+        raise _refused(path, 'its numbers lie in other files')
+    filtered = found.id.get_create_plist().get_nfilters() > 0
+    most = os.path.getsize(path) * (MOST_COMPRESSION if filtered else 1)
+    claimed = max(math.prod(found.shape), math.prod(found.chunks or ())) * found.dtype.itemsize
+    if claimed > most:
+        raise _refused(path, f'its header claims {claimed} bytes of numbers, more than it can hold')
+    return found[()]
+
+
 def checked(path, table, num_columns):
     """The table if it holds finite real numbers in the right columns, as float64 unless float32."""
-    if table.ndim != 2 or table.shape[1] != num_columns:
-        raise _refused(path, f'a table of {num_columns} columns is expected, found {table.shape}')
-    if table.dtype.kind != 'f' or table.dtype.itemsize < 4:
-        raise _refused(
-            path, f'numbers of type float64 or float32 are expected, found {table.dtype}'
-        )
+    _check_kind(path, table.shape, table.dtype, num_columns)
     if not len(table):
         raise _refused(path, 'it has no rows')
     bad = ~np.isfinite(table).all(axis=1)
@@ -80,10 +99,17 @@ def checked(path, table, num_columns):
     return table
 
 
+def _check_kind(path, shape, dtype, num_columns):
+    if shape is None or len(shape) != 2 or shape[1] != num_columns:
+        raise _refused(path, f'a table of {num_columns} columns is expected, found {shape}')
+    if dtype.kind != 'f' or dtype.itemsize < 4:
+        raise _refused(path, f'numbers of type float64 or float32 are expected, found {dtype}')
+
+
 def _refused(path, reason):
     return UserError(f'{path} is not as MAF has it: {reason}; {REMEDY}.')
 
 
 def _unreadable(path, error):
-    reason = ' '.join(str(error).split())
+    reason = ' '.join(str(error).split())[:LONGEST_REASON]
     return UserError(f'{path} is damaged or cut short ({reason}): {REMEDY}.')

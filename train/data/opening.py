@@ -10,6 +10,7 @@ from absl import logging
 
 from train.data import cache, places, prepared
 from train.data.base import Data
+from train.data.integrity import Comparison
 
 
 def load(config, dataset, source):
@@ -24,6 +25,7 @@ def load(config, dataset, source):
         open_split=functools.cache(lambda split: source(found, split, in_memory)),
         fingerprint=f'{dataset.name}-{dataset.version}-{found.fingerprint}',
         location=found.directory,
+        require_intact=Comparison(found.directory, found.splits, found.form).wait,
     )
 
 

@@ -21,6 +21,7 @@ def prepare(config):
     """Prepare `config.dataset` and open each split once; returns the lines to print."""
     opened = registry.load(config)
     sizes = ', '.join(f'{split} {len(opened.source(split)):,}' for split in SPLITS)
+    opened.require_intact()
     place = 'needs no file' if opened.location is None else f'ready in {opened.location}'
     return [
         f'{opened.name}: {sizes} examples of {opened.num_features} numbers',

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from train.data.content import Content
+from train.errors import UserError
 
 SUFFIX = '.records'
 THREADS = 4
@@ -20,14 +21,16 @@ class RecordSource:
 
     `records` has a length and `__getitems__(list of indices) -> list of serialised examples`;
     `row_bytes` takes the row's bytes out of one, past TFDS's decoding, which would cost more than
-    all the rest.
+    all the rest. `directory` is where they lie, to be named where a record is damaged: `gather` raises
+    `UserError` then.
     """
 
-    def __init__(self, records, row_bytes, num_features, dtype):
+    def __init__(self, records, row_bytes, num_features, dtype, directory):
         self.num_features = num_features
         self._records = records
         self._row_bytes = row_bytes
         self._dtype = np.dtype(dtype)
+        self._directory = directory
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix='records')
 
     def __len__(self):
@@ -35,6 +38,8 @@ class RecordSource:
 
     def gather(self, indices):
         """Rows `indices` (n,) as a new array (n, D) in the stored dtype."""
+        from train.data import tfds_io
+
         indices = np.asarray(indices)
         size = len(self)
         if indices.size and (indices.min() < -size or indices.max() >= size):
@@ -42,9 +47,12 @@ class RecordSource:
         rows = np.empty((len(indices), self.num_features), self._dtype)
 
         def read(places):
-            found = self._records.__getitems__((indices[places] % size).tolist())
-            for place, record in zip(places, found, strict=True):
-                rows[place] = np.frombuffer(self._row_bytes(record), self._dtype)
+            try:
+                found = self._records.__getitems__((indices[places] % size).tolist())
+                for place, record in zip(places, found, strict=True):
+                    rows[place] = np.frombuffer(self._row_bytes(record), self._dtype)
+            except tfds_io.RECORD_ERRORS as error:
+                raise self._damaged(error) from error
 
         shares = min(THREADS, -(-len(indices) // ROWS_PER_THREAD))
         if shares == 1:
@@ -52,6 +60,12 @@ class RecordSource:
         elif shares:
             list(self._pool.map(read, np.array_split(np.arange(len(indices)), shares)))
         return rows
+
+    def _damaged(self, error):
+        reason = ' '.join(str(error).split())
+        return UserError(
+            f'the cache {self._directory} is damaged ({reason}): delete that folder and run the same command again.'
+        )
 
 
 def write(directory, splits):
@@ -77,13 +91,18 @@ def check(directory, split, facts):
         raise ValueError(f'{directory} holds {found} rows of {split}; expected {facts["shape"][0]}')
 
 
+def is_unchanged(directory, split, facts):
+    """True: each block of records carries a hash of its own, which is compared whenever it is read."""
+    del directory, split, facts
+    return True
+
+
 def source(directory, split, facts):
     """The split as a source that reads what it is asked for and no more."""
     from train.data import tfds_io
 
-    return RecordSource(
-        _records(directory, split), tfds_io.row_bytes, facts['shape'][1], facts['dtype']
-    )
+    records = _records(directory, split)
+    return RecordSource(records, tfds_io.row_bytes, facts['shape'][1], facts['dtype'], directory)
 
 
 def _bytes(directory, split):
