@@ -90,9 +90,9 @@ def _optimisation(config):
     config.batch_size = 128  # rows per step over all devices
     config.lr = 1e-3  # peak learning rate
     config.optimizer = (
-        'adam'  # adam | adamw | sgd | equivariant, which goes with gradient=equivariant
+        'adam'  # adam | adamw | adamax | sgd | equivariant, which goes with gradient=equivariant
     )
-    config.b1 = 0.9  # first-moment decay of adam; momentum of sgd and equivariant
+    config.b1 = 0.9  # first-moment decay of adam and adamax; momentum of sgd and equivariant
     config.b2 = 0.999
     config.eps = 1e-8
     config.weight_decay = 0.0  # decoupled, with adamw
