@@ -20,7 +20,9 @@ _SOURCE = flags.DEFINE_enum(
     'source', 'map', ['map', 'memory', 'stream'], 'The config.source to make files for.'
 )
 _PICTURE = flags.DEFINE_string(
-    'picture', None, 'A .png file for a picture of the first training rows; of `toy` of all densities.'
+    'picture',
+    None,
+    'A .png file for a picture of the first training rows; of `toy` of all densities.',
 )
 
 
