@@ -40,7 +40,7 @@ def _model(config):
     config.z_dim = 50
     config.hidden_dim = 500  # of both hidden layers of encoder and decoder
     config.output_dist = 'gaussian'  # gaussian | bernoulli, which goes with preprocessing=binarise
-    config.initialisation = 'variance_preserving'  # variance_preserving | published
+    config.initialisation = 'unit_variance'  # unit_variance | published; see vaes/mlp.py
     config.n_svi_step = 4  # sa_vae: steps up the bound
     config.svi_lr = 5e-4  # sa_vae: their length
     config.n_flow = 4  # hf, iaf: steps of the flow
