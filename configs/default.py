@@ -40,7 +40,7 @@ def _model(config):
     config.z_dim = 50
     config.hidden_dim = 500  # of both hidden layers of encoder and decoder
     config.output_dist = 'gaussian'  # gaussian | bernoulli, which goes with preprocessing=binarise
-    config.initialisation = 'variance_preserving'  # variance_preserving | published
+    config.initialisation = 'unit_variance'  # unit_variance | published; see vaes/mlp.py
     config.n_svi_step = 4  # sa_vae: steps up the bound
     config.svi_lr = 5e-4  # sa_vae: their length
     config.n_flow = 4  # hf, iaf: steps of the flow
@@ -90,9 +90,9 @@ def _optimisation(config):
     config.batch_size = 128  # rows per step over all devices
     config.lr = 1e-3  # peak learning rate
     config.optimizer = (
-        'adam'  # adam | adamw | sgd | equivariant, which goes with gradient=equivariant
+        'adam'  # adam | adamw | adamax | sgd | equivariant, which goes with gradient=equivariant
     )
-    config.b1 = 0.9  # first-moment decay of adam; momentum of sgd and equivariant
+    config.b1 = 0.9  # first-moment decay of adam and adamax; momentum of sgd and equivariant
     config.b2 = 0.999
     config.eps = 1e-8
     config.weight_decay = 0.0  # decoupled, with adamw; the published code's is L2

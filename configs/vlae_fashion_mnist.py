@@ -4,7 +4,8 @@
     python -m train.main --config=configs/vlae_fashion_mnist.py:pixels --config.model=vlae
 
 `--config.model=` one of vae, sa_vae, hf, iaf, vlae; Gaussian output. Without a variant on centred logits, lambda 0.05;
-`release`, `pixels` and `smoke` as in configs/vlae_mnist.py. The figures published for this dataset are not at hand.
+`release`, `pixels` and `smoke` as in configs/vlae_mnist.py, `release` without the published
+start and step. The figures published for this dataset are not at hand.
 The published code trains on all 60,000 images; here 10,000 of them validate.
 It has not been run to its end here.
 """

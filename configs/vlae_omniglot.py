@@ -4,7 +4,8 @@
     python -m train.main --config=configs/vlae_omniglot.py:pixels --config.model=vlae
 
 `--config.model=` one of vae, sa_vae, hf, iaf, vlae; Gaussian output. Without a variant on centred logits, lambda 0.05;
-`release`, `pixels` and `smoke` as in configs/vlae_mnist.py. The figures published for this dataset are not at hand.
+`release`, `pixels` and `smoke` as in configs/vlae_mnist.py, `release` without the published
+start and step. The figures published for this dataset are not at hand.
 The published code reads 24,345 and 8,070 characters of 28 x 28 from another archive, with other splits; here they
 are the 19,280 and 13,180 of the official one, the former less a fifth for validation.
 It has not been run to its end here.

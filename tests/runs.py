@@ -1,5 +1,7 @@
 """Small runs for tests of the trainer."""
 
+import json
+
 import jax
 import ml_collections
 import numpy as np
@@ -49,6 +51,13 @@ def train(config, steps, num_devices):
             if done >= steps:
                 break
     return on.unreplicate(state), seen
+
+
+def metrics(folder):
+    """The lines of a run's metrics.jsonl without what the clock says."""
+    lines = map(json.loads, (folder / 'metrics.jsonl').read_text().splitlines())
+    clock = ('steps_per_second', 'epoch_seconds')
+    return [{name: value for name, value in line.items() if name not in clock} for line in lines]
 
 
 def assert_same_bits(left, right):

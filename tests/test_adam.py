@@ -25,14 +25,19 @@ def test_adam_is_that_of_optax(x64, b1, b2, eps):
     jax.tree.map(np.testing.assert_array_equal, state, reference)
 
 
-def test_config_gives_adam_and_adamw_with_their_rates():
-    gradient, params = {'W': np.full((2, 2), 0.5)}, {'W': np.full((2, 2), 3.0)}
+def test_config_gives_the_optimisers_with_their_rates_and_decays():
+    params = {'W': np.full((2, 2), 3.0)}
+    moments = {'b1': 0.8, 'b2': 0.7, 'eps': 1e-3}
     for name, theirs in (
-        ('adam', optax.adam(1e-2)),
-        ('adamw', optax.adamw(1e-2, weight_decay=0.1)),
+        ('adam', optax.adam(1e-2, **moments)),
+        ('adamw', optax.adamw(1e-2, weight_decay=0.1, **moments)),
+        ('adamax', optax.adamax(1e-2, **moments)),
     ):
         decay = {'weight_decay': 0.1} if name == 'adamw' else {}
-        ours = optimizers.create(runs.config(optimizer=name, lr=1e-2, **decay))
-        updates, _ = ours.update(gradient, ours.init(params), params)
-        expected, _ = theirs.update(gradient, theirs.init(params), params)
-        np.testing.assert_allclose(updates['W'], expected['W'], rtol=1e-5)
+        ours = optimizers.create(runs.config(optimizer=name, lr=1e-2, **moments, **decay))
+        state, reference = ours.init(params), theirs.init(params)
+        for value in (0.5, -2.0):
+            gradient = {'W': np.full((2, 2), value)}
+            updates, state = ours.update(gradient, state, params)
+            expected, reference = theirs.update(gradient, reference, params)
+            np.testing.assert_allclose(updates['W'], expected['W'], rtol=1e-5)

@@ -250,8 +250,8 @@ runpy.run_module('train.main', run_name='__main__')
 """
 
 
-def test_a_whole_training_runs_without_tensorflow(tmp_path):
-    arguments = ['--config=configs/digits.py:smoke', f'--workdir={tmp_path}']
+def test_a_whole_training_runs_without_tensorflow_and_muted_prints_its_end_alone(tmp_path):
+    arguments = ['--config=configs/digits.py:smoke', '--mute', f'--workdir={tmp_path}']
     done = subprocess.run(
         [sys.executable, '-c', BLOCKED, *arguments],
         cwd=ROOT,
@@ -263,3 +263,12 @@ def test_a_whole_training_runs_without_tensorflow(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / 'result.json').exists()
+    (line,) = done.stdout.splitlines()
+    assert line.startswith('Test set evaluation: ')
+
+
+def test_muted_study_prints_its_table_alone(tmp_path):
+    small = ('--config=configs/study_toy.py:smoke', '--config.num_seeds=1', '--config.epochs=1')
+    done = command('train.study', *small, '--mute', f'--workdir={tmp_path}')
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == (tmp_path / 'study.md').read_text().strip()

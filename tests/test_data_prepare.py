@@ -5,12 +5,14 @@ import pathlib
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 import train
 from tests import maf_samples
-from train import data
+from train import data, data_pictures, pictures
 from train.data import maf, preparing, probe
+from train.data.toy_densities import TOYS
 from train.errors import UserError
 
 
@@ -47,6 +49,37 @@ def test_unknown_dataset_is_one_line_and_exit_code_one():
     (line,) = done.stderr.splitlines()
     assert line.startswith("unknown dataset 'imagenet'; config.dataset is one of: binarised_mnist")
     assert all(name in line for name in data.DATASETS)
+
+
+def test_picture_of_images_has_the_first_training_rows(monkeypatch):
+    monkeypatch.setattr(pictures, 'figure_png', lambda figure: figure)
+    config = preparing.config_of('digits')
+    (axes,) = data_pictures.png(config).axes
+    shown = axes.get_images()[0].get_array()
+    assert shown.shape == (10 * 10, 10 * 10)
+    rows = data.load(config).source('train').gather([0, 11]).reshape(2, 8, 8) / 16
+    np.testing.assert_allclose(shown[1:9, 1:9], rows[0])
+    np.testing.assert_allclose(shown[11:19, 11:19], rows[1])
+
+
+def test_picture_of_toy_has_every_density(machine, monkeypatch):
+    monkeypatch.setattr(pictures, 'figure_png', lambda figure: figure)
+    axes = data_pictures.png(preparing.config_of('toy')).axes
+    assert [panel.get_title() for panel in axes] == list(TOYS)
+    for panel in axes:
+        x, y = panel.get_lines()[0].get_data()
+        assert len(x) == len(y) == 2000
+    low, high = TOYS['checkerboard'].extent
+    x, _ = axes[list(TOYS).index('checkerboard')].get_lines()[0].get_data()
+    assert low <= x.min() < -3.9 < 3.9 < x.max() <= high
+
+
+def test_picture_is_a_file_by_the_command_and_refused_where_there_is_none(machine):
+    done = prepare('--dataset=digits', f'--picture={machine / "digits.png"}')
+    assert done.returncode == 0, done.stderr
+    assert (machine / 'digits.png').read_bytes().startswith(b'\x89PNG')
+    with pytest.raises(UserError, match='found power with rows of 6 numbers'):
+        data_pictures.png(preparing.config_of('power'))
 
 
 def test_listing_names_every_dataset_with_its_figures(machine):

@@ -13,6 +13,8 @@ import time
 import numpy as np
 import pytest
 
+from tests import runs
+
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 # 500 rows do not divide among the processes, nor into batches of 128.
 FIELDS = (
@@ -60,19 +62,14 @@ def finish(process, timeout=240):
     return process.returncode, out, err
 
 
-def metrics(workdir):
-    lines = (workdir / 'metrics.jsonl').read_text().splitlines()
-    return [
-        {k: v for k, v in json.loads(line).items() if k != 'steps_per_second'} for line in lines
-    ]
-
-
 def test_two_processes_equal_one(tmp_path):
     two = [finish(process) for process in start_two(tmp_path / 'two')]
     assert [code for code, _, _ in two] == [0, 0], two
     code, _, err = finish(start(tmp_path / 'one', devices=4))
     assert code == 0, err
-    for left, right in zip(metrics(tmp_path / 'two'), metrics(tmp_path / 'one'), strict=True):
+    for left, right in zip(
+        runs.metrics(tmp_path / 'two'), runs.metrics(tmp_path / 'one'), strict=True
+    ):
         assert left.keys() == right.keys()
         np.testing.assert_allclose(list(left.values()), list(right.values()), rtol=1e-5)
     results = [json.loads((tmp_path / name / 'result.json').read_text()) for name in ('two', 'one')]

@@ -68,6 +68,30 @@ def test_run_leaves_metrics_pictures_and_events(finished):
     assert any((folder / 'tensorboard').iterdir())
 
 
+def test_lines_say_what_an_epoch_took(finished):
+    folder, _ = finished
+    for line in metrics(folder):
+        # Validation is part of an epoch, and not of the speed of the steps.
+        assert line['epoch_seconds'] > 8 / line['steps_per_second'] > 0
+        assert 'validation_bits_per_dim' not in line  # points in the plane have no grey levels
+
+
+def test_muted_run_prints_no_line(tmp_path, capsys):
+    config = runs.config(epochs=1, toy_size=64)
+    loop.run(config, epath.Path(tmp_path / 'muted'), mute=True)
+    assert capsys.readouterr().out == ''
+    loop.run(config, epath.Path(tmp_path / 'plain'))
+    assert capsys.readouterr().out.startswith('epoch 1: ')
+    assert runs.metrics(tmp_path / 'muted') == runs.metrics(tmp_path / 'plain')
+
+
+def test_bits_per_dimension_of_an_epoch_are_those_of_the_result(tmp_path):
+    image = {'dataset': 'digits', 'preprocessing': 'logit', 'logit_lambda': 0.05, 'max_rows': 128}
+    result = run(tmp_path, epochs=1, final_split='validation', lr=1e-3, **image)
+    (line,) = metrics(tmp_path)
+    assert line['validation_bits_per_dim'] == pytest.approx(result['bits_per_dim'], rel=1e-12)
+
+
 def test_same_command_again_reports_the_finished_run(finished):
     folder, result = finished
     before = sorted(path.stat().st_mtime_ns for path in folder.rglob('*'))
@@ -80,10 +104,7 @@ def test_extended_run_equals_a_longer_one_to_the_bit(tmp_path):
     run(tmp_path / 'parts', epochs=3)
     run(tmp_path / 'whole', epochs=3)
     runs.assert_same_bits(latest(tmp_path / 'parts')[0], latest(tmp_path / 'whole')[0])
-    strip = lambda line: {k: v for k, v in line.items() if k != 'steps_per_second'}  # noqa: E731
-    assert list(map(strip, metrics(tmp_path / 'parts'))) == list(
-        map(strip, metrics(tmp_path / 'whole'))
-    )
+    assert runs.metrics(tmp_path / 'parts') == runs.metrics(tmp_path / 'whole')
 
 
 class TermAfter:

@@ -6,6 +6,7 @@ import jax
 import numpy as np
 import pytest
 from etils import epath
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tests import runs
 from tests.test_run import TermAfter
@@ -29,7 +30,7 @@ def study(folder, **fields):
 @pytest.fixture(scope='module')
 def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp('study')
-    return folder, study(folder, num_devices=2)
+    return folder, study(folder, num_devices=2, tensorboard=True)
 
 
 def test_each_seed_equals_a_single_run(finished, tmp_path):
@@ -73,7 +74,7 @@ def test_study_is_no_run_to_load(finished):
         loading.load(folder)
 
 
-def stop_after_11_steps(folder, monkeypatch):
+def stop_after_11_steps(folder, monkeypatch, **fields):
     with monkeypatch.context() as patch:
         patch.setattr(on, 'train_call', None)
         call = on.study_call
@@ -85,7 +86,7 @@ def stop_after_11_steps(folder, monkeypatch):
 
         patch.setattr(on, 'study_call', interrupted)
         with pytest.raises(StoppedError) as stopped:
-            study(folder, num_devices=2)
+            study(folder, **{'num_devices': 2, **fields})
     assert stopped.value.step == 11
 
 
@@ -94,7 +95,32 @@ def test_stopped_study_resumes_to_the_same_bits(tmp_path, finished, monkeypatch)
     stop_after_11_steps(tmp_path, monkeypatch)
     found = study(tmp_path, num_devices=2)
     assert found['val'] == expected['val']
+    assert runs.metrics(tmp_path) == runs.metrics(folder)
     runs.assert_same_bits(latest(tmp_path), latest(folder))
+
+
+def test_folder_has_the_losses_of_every_seed_and_epoch(finished):
+    folder, found = finished
+    lines = [json.loads(line) for line in (folder / 'metrics.jsonl').read_text().splitlines()]
+    assert [line['epoch'] for line in lines] == [1, 2]
+    events = EventAccumulator(str(folder / 'tensorboard')).Reload()
+    for position, seed in enumerate([5, 6, 7]):
+        for name, curves in (('train', found['train']), ('validation', found['val'])):
+            tag = f'{name}/seed_{seed}'
+            assert [line[tag] for line in lines] == curves[position]
+            shown = [event.value for event in events.Scalars(tag)]
+            np.testing.assert_allclose(shown, curves[position], rtol=1e-6)
+    assert all(line['epoch_seconds'] > 8 / line['steps_per_second'] > 0 for line in lines)
+    assert {'curves', 'metrics'} <= set(events.Tags()['images'])
+    assert 'train/seed_8' not in lines[0]  # the fourth seed fills the second device
+
+
+def test_muted_study_prints_no_line(tmp_path, capsys):
+    small = {'num_seeds': 1, 'epochs': 1, 'toy_size': 64}
+    study_loop.run(config(**small), epath.Path(tmp_path / 'muted'), mute=True)
+    assert capsys.readouterr().out == ''
+    study(tmp_path / 'plain', **small)
+    assert capsys.readouterr().out.startswith('epoch 1: validation loss median ')
 
 
 @pytest.mark.parametrize('num_devices', [1, 4])

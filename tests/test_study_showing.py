@@ -77,16 +77,22 @@ def test_seed_that_never_had_a_best_epoch_stays_blank(tmp_path, drawn, monkeypat
         ]
 
 
-def test_images_are_one_row_for_each_seed(tmp_path, drawn):
+def test_images_are_one_row_of_samples_for_each_seed_and_two_of_reconstructions(tmp_path, drawn):
     binary = {'dataset': 'digits', 'preprocessing': 'binarise', 'max_rows': 64}
     study(tmp_path, model='study_vae', epochs=1, num_samples=5, **binary)
-    ((images, columns),) = drawn['image_grid']
+    (images, columns), (pairs, number) = drawn['image_grid']
     assert images.shape == (2 * columns, 8, 8, 1)
     # The mean of p(x | z), not a draw of zeros and ones.
     assert np.ptp(images) > 0
     assert not np.isin(images, (0, 1)).all()
     assert not np.array_equal(images[:columns], images[columns:])
     assert not (tmp_path / 'densities.png').exists()
+    data, found = pairs.reshape(2, 2, number, 8, 8, 1).swapaxes(0, 1)
+    np.testing.assert_array_equal(data[0], data[1])
+    assert np.isin(data, (0, 1)).all()
+    assert not np.isin(found, (0, 1)).all()
+    assert not np.array_equal(found[0], found[1])
+    assert (tmp_path / 'reconstructions.png').read_bytes().startswith(b'\x89PNG')
 
 
 def test_points_of_a_latent_variable_model_are_samples_not_means():

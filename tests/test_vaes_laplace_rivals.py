@@ -57,27 +57,44 @@ def test_output_variance_starts_as_that_of_the_data():
 
 
 @pytest.mark.parametrize(
-    ('initialisation', 'gain'), [('variance_preserving', 1.259921), ('published', 0.879224)]
+    ('initialisation', 'place', 'bound'),
+    [
+        ('unit_variance', 'relu', (6.0 / 300) ** 0.5),
+        ('unit_variance', 'linear', (3.0 / 300) ** 0.5),
+        ('unit_variance', 'decoder', 1.259921 * (3.0 / 400) ** 0.5),
+        ('published', 'relu', 0.879224 * (3.0 / 400) ** 0.5),
+        ('published', 'decoder', 0.879224 * (3.0 / 400) ** 0.5),
+    ],
 )
-def test_initial_weights_have_their_gain_and_bounds(initialisation, gain):
-    layer = mlp.linear(400, 300, initialisation)
+def test_initial_weights_have_their_bounds(initialisation, place, bound):
+    layer = mlp.linear(400, 300, initialisation, place)
     parameters = layer.init(jax.random.key(0), jnp.zeros((1, 300)))['params']
-    bound = gain * (3.0 / 400) ** 0.5
     assert np.abs(parameters['kernel']).max() == pytest.approx(bound, rel=1e-3)
     assert parameters['kernel'].std() == pytest.approx(bound / 3**0.5, rel=1e-2)
     assert np.abs(parameters['bias']).max() == pytest.approx(300**-0.5, rel=2e-2)
 
 
 @pytest.mark.parametrize(
-    ('initialisation', 'expected'), [('variance_preserving', 1.0), ('published', 0.1155)]
+    ('initialisation', 'expected'), [('unit_variance', 1.0), ('published', 0.1155)]
 )
-def test_default_initialisation_keeps_the_variance_of_the_backward_signal(initialisation, expected):
+def test_decoder_starts_keeping_the_variance_of_the_backward_signal(initialisation, expected):
     decoder = mlp.Decoder(400, 300, 400, initialisation)
     z = jax.random.normal(jax.random.key(0), (64, 300))
     variables = decoder.init(jax.random.key(1), z)
     f, pull_back = jax.vjp(lambda z: decoder.apply(variables, z), z)
     (cotangent,) = pull_back(jax.random.normal(jax.random.key(2), f.shape))
     assert float(jnp.mean(cotangent**2)) == pytest.approx(expected, rel=0.15)
+
+
+def test_default_encoder_keeps_the_variance_of_the_forward_signal_and_q_has_variance_one():
+    model = VAE(num_features=1000, z_dim=200, hidden_dim=400)
+    x = jax.random.normal(jax.random.key(0), (64, 1000))
+    variables = model.init(jax.random.key(1), x, example_keys(64), jnp.int32(0), method='objective')
+    features = model.apply(variables, x, method='features')
+    q = model.apply(variables, features, method='encode')
+    assert float(jnp.mean(features**2)) == pytest.approx(1.0, rel=0.15)
+    assert float(jnp.mean(q.mean**2)) == pytest.approx(1.0, rel=0.15)
+    np.testing.assert_array_equal(q.log_variance, 0.0)
 
 
 def test_models_without_refinement_are_the_vae():
@@ -235,6 +252,24 @@ def _values(gaussian):
     return gaussian.mean, gaussian.log_variance
 
 
+@pytest.mark.parametrize(('n_flow', 'reflects'), [(2, False), (4, False), (1, True), (3, True)])
+def test_householder_pairs_start_as_the_vae(n_flow, reflects):
+    model, variables = build(HouseholderVAE, n_flow=n_flow)
+    x = examples()
+    turned = posterior(model, variables, x)
+    start = posterior(VAE(**_fields(model)), variables, x)
+    z, log_q = turned.sample_and_log_prob(example_keys())
+    z_0, log_q_0 = start.sample_and_log_prob(example_keys())
+    np.testing.assert_allclose(log_q, log_q_0, rtol=1e-6)
+    if reflects:
+        v = turned.distribution.vectors[-1]
+        z_0, expected = reflect(z_0, v), reflect(start.trace, v[None])
+    else:
+        expected = start.trace
+    np.testing.assert_allclose(z, z_0, atol=1e-5)
+    np.testing.assert_allclose(turned.trace, expected, atol=1e-5)
+
+
 def test_householder_reflection_along_zero_is_finite_with_finite_gradient():
     z, zero = jnp.ones((2, K)), jnp.zeros((2, K))
     np.testing.assert_array_equal(reflect(z, zero), z)
@@ -246,7 +281,7 @@ def test_householder_reflection_along_zero_is_finite_with_finite_gradient():
 @pytest.mark.usefixtures('x64')
 @pytest.mark.parametrize('n_flow', [1, 2])
 def test_iaf_is_autoregressive_in_z_and_open_to_the_context(n_flow):
-    flow = InverseAutoregressiveFlow(n_flow, iaf_dim=20, initialisation='variance_preserving')
+    flow = InverseAutoregressiveFlow(n_flow, iaf_dim=20, initialisation='unit_variance')
     z = jax.random.normal(jax.random.key(0), (4, 5), F64)
     context = jax.random.normal(jax.random.key(1), (4, 9), F64)
     variables = flow.init(jax.random.key(2), z, context)
@@ -267,7 +302,7 @@ def test_iaf_is_autoregressive_in_z_and_open_to_the_context(n_flow):
 
 @pytest.mark.usefixtures('x64')
 def test_every_made_output_sees_all_of_the_context_and_only_earlier_z():
-    made = MADE(iaf_dim=24, initialisation='variance_preserving')
+    made = MADE(iaf_dim=24, initialisation='unit_variance')
     z = jax.random.normal(jax.random.key(0), (1, 4), F64)
     context = jax.random.normal(jax.random.key(1), (1, 6), F64)
     variables = made.init(jax.random.key(2), z, context)

@@ -41,6 +41,8 @@ def test_published_settings():
     assert (config.n_update, config.update_rule, config.update_lr) == (4, 'damped', 0.5)
     release = config_of('vlae_mnist', 'release')
     assert (release.logit_lambda, release.update_rule, release.update_lr) == (1e-6, 'decayed', 0.9)
+    assert release.svi_lr == 5e-4
+    assert (config.initialisation, release.initialisation) == ('unit_variance', 'published')
 
 
 def test_dataset_without_published_binarisation_has_no_such_variant():

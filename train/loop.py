@@ -29,9 +29,10 @@ from train.stopping import Stopping
 from train.writers import NullWriter, Writer
 
 
-def run(config, workdir):
+def run(config, workdir, *, mute: bool = False):
     """Train a config in a folder, or go on where the run there was left; returns what `result.json` holds.
 
+    mute: without progress bar and line of each epoch.
     Raises UserError for what the user can mend, NonFiniteError when the numbers break, StoppedError after a signal.
     """
     workdirs.check(workdir, config)
@@ -52,7 +53,8 @@ def run(config, workdir):
         stack.enter_context(processes.leaving_when_alone(workdir))
         session = _start(experiment, data, saved)
         with Interruption() as interruption:
-            session = Training(experiment, data, saved, workdir, interruption).run(session)
+            training = Training(experiment, data, saved, workdir, interruption, mute=mute)
+            session = training.run(session)
         saved.wait()
         return conclusion.conclude(experiment, data, session, saved, workdir)
 
@@ -78,7 +80,7 @@ def _start(experiment, data, saved):
 class Training:
     """What stays the same while epochs go by; `run` takes a session and returns the one at the end."""
 
-    def __init__(self, experiment, data, saved, workdir, interruption):
+    def __init__(self, experiment, data, saved, workdir, interruption, *, mute: bool = False):
         self._experiment = experiment
         self._config = experiment.config
         self._data = data
@@ -87,6 +89,7 @@ class Training:
         self._saved = saved
         self._workdir = workdir
         self._interruption = interruption
+        self._mute = mute
         self.call = experiment.train_call()
         self._per_epoch = batches.steps_per_epoch(len(self._train), self._config.batch_size)
 
@@ -99,7 +102,7 @@ class Training:
             if first
             else NullWriter()
         )
-        with writer, Progress(total, session.step, show=first) as progress:
+        with writer, Progress(total, session.step, show=first and not self._mute) as progress:
             while session.step < total and not session.stopping.should_stop:
                 start, start_step = time.monotonic(), session.step
                 session, bad_step = self.epoch(session, progress)
@@ -110,7 +113,7 @@ class Training:
                     self._save(session, float('inf'))
                     self._stop(session)
                 speed = (session.step - start_step) / (time.monotonic() - start)
-                session = self._close_epoch(session, writer, progress, speed)
+                session = self._close_epoch(session, writer, progress, speed, start)
                 if self._interruption.requested() and session.step < total:
                     self._stop(session)
         return session
@@ -170,8 +173,8 @@ class Training:
             rollbacks=(*session.rollbacks, rollback),
         )
 
-    def _close_epoch(self, session, writer, progress, speed):
-        """Validate, decide, write and save."""
+    def _close_epoch(self, session, writer, progress, speed, start):
+        """Validate, decide, write and save; `start` is when the epoch began, or this process within it."""
         config, epoch = self._config, session.step // self._per_epoch
         values = {'epoch': epoch, **means(session.sums), 'steps_per_second': speed}
         session, loss = dataclasses.replace(session, sums={}), float('inf')
@@ -185,6 +188,8 @@ class Training:
             name = 'validation_nll' if self._experiment.model.exact else 'validation_negative_elbo'
             values |= self._experiment.evaluator.diagnostics(session.state, self._validation)
             values |= {name: loss, f'{name}_2se': error, 'best_epoch': session.stopping.best_epoch}
+            values |= self._bits_per_dim(session.state.preprocessing.units, found)
+        values['epoch_seconds'] = time.monotonic() - start
         writer.scalars(session.step, values)
         # Only an improvement is a candidate for the best, so that a tie keeps the earlier epoch.
         self._save(session, loss if session.stopping.improved else float('inf'))
@@ -193,6 +198,12 @@ class Training:
         if config.generation and epoch % config.generation_every == 0:
             showing.samples(self._experiment, session, self._validation, self._workdir, writer)
         return session
+
+    def _bits_per_dim(self, units, found):
+        """`validation_bits_per_dim` of what the evaluator found, where the data have grey levels."""
+        nats = found['log_likelihood'].astype(np.float64) + found['log_det']
+        bits = units.bits_per_dim(float(nats.mean()), self._data.num_features)
+        return {} if bits is None else {'validation_bits_per_dim': bits}
 
     def _save(self, session, loss):
         if session.step in self._saved.steps():

@@ -13,7 +13,11 @@ _WORKDIR = flags.DEFINE_string(
     None,
     'Folder of the run; by default runs/<config>-<hash of what defines the result>.',
 )
-
+_MUTE = flags.DEFINE_bool(
+    'mute',
+    False,
+    'No progress bar and no line of each epoch; what goes wrong and the end are printed.',
+)
 
 _COORDINATOR = flags.DEFINE_string(
     'coordinator_address', None, 'host:port of the first process, for several processes.'
@@ -32,7 +36,7 @@ def main(argv):
     path = _WORKDIR.value or workdir.default_path(config, name)
     folder = workdir.resolve(path)
     logging.info('Workdir: %s', folder)
-    found = loop.run(config, folder)
+    found = loop.run(config, folder, mute=_MUTE.value)
     print(result.line(found['split'], found))
 
 

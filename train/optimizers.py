@@ -21,6 +21,10 @@ def _adamw(rate, config):
     )
 
 
+def _adamax(rate, config):
+    return optax.adamax(rate, config.b1, config.b2, config.eps)
+
+
 def _sgd(rate, config):
     return optax.sgd(rate, momentum=config.b1 or None)
 
@@ -29,7 +33,13 @@ def _equivariant(rate, config):
     return equivariant(rate, momentum=config.b1, decay=config.b2, eps=config.eps)
 
 
-OPTIMIZERS = {'adam': _adam, 'adamw': _adamw, 'sgd': _sgd, 'equivariant': _equivariant}
+OPTIMIZERS = {
+    'adam': _adam,
+    'adamw': _adamw,
+    'adamax': _adamax,
+    'sgd': _sgd,
+    'equivariant': _equivariant,
+}
 
 
 def _constant(config):

@@ -39,6 +39,16 @@ def scatters(panels, data):
     return _panels(panels, plot)
 
 
+def point_sets(panels):
+    """Points in the plane: a panel for each name -> (n, 2), each on its own axes of one scale."""
+
+    def plot(axes, points):
+        axes.plot(points[:, 0], points[:, 1], '.', markersize=1)
+        axes.set_aspect('equal', adjustable='datalim')
+
+    return _panels(panels, plot)
+
+
 def _limits(data):
     """Lower and upper ends of both axes, (2,) each, for points (n, 2)."""
     low, high = np.percentile(data, [0.5, 99.5], axis=0)

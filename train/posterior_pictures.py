@@ -29,7 +29,7 @@ def draw(description, model, variables, preprocessing, seed, validation):
     parts, shape = (model, variables, preprocessing), description.shape
     number = min(PAIRS if len(shape) == 3 else POINTS, len(validation))
     rows = np.arange(number, dtype=np.int32)
-    data, found = _reconstruct(*parts, seed, validation.gather(rows), rows)
+    data, found = reconstruct(*parts, seed, validation.gather(rows), rows)
     if len(shape) != 3:
         panels = {'data': data, 'reconstructions': found}
         return {'reconstructions': pictures.scatters(panels, data)} if shape == (2,) else {}
@@ -51,8 +51,11 @@ def _grid(images, shape, columns):
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _reconstruct(model, variables, preprocessing, seed, raw, rows):
-    """The data and E[x | z] at one draw of z, as shown: (n, D) each."""
+def reconstruct(model, variables, preprocessing, seed, raw, rows):
+    """The data and E[x | z] at one draw of z, as shown: (n, D) each.
+
+    seed: of the evaluation noise. raw: (n, D) as stored, of the validation split; rows: (n,) int32, where they stand.
+    """
     x, keys = _input(preprocessing, seed, raw, rows)
     with jax.default_matmul_precision('highest'):
         means = model.apply(variables, x, keys, method='reconstruct')

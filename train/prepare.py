@@ -1,4 +1,7 @@
-"""Make datasets ready to train on: `python -m train.prepare --dataset=NAME|all`, or see them with `--list`."""
+"""Make datasets ready to train on: `python -m train.prepare --dataset=NAME|all`, or see them with `--list`.
+
+`--dataset=NAME --picture=FILE.png` also draws its first rows: a grid of images, or every toy density.
+"""
 
 from train import commands  # first: it prepares the environment
 
@@ -15,6 +18,11 @@ _MANUAL_DIR = flags.DEFINE_string(
 _CACHE_DIR = flags.DEFINE_string('cache_dir', '', 'Local directory for the files that runs read.')
 _SOURCE = flags.DEFINE_enum(
     'source', 'map', ['map', 'memory', 'stream'], 'The config.source to make files for.'
+)
+_PICTURE = flags.DEFINE_string(
+    'picture',
+    None,
+    'A .png file for a picture of the first training rows; of `toy` of all densities.',
 )
 
 
@@ -40,6 +48,9 @@ def main(argv):
         return
     if _DATASET.value is None:
         raise UserError(f'--dataset must be all or one of {", ".join(DATASETS)}; or use --list.')
+    if _PICTURE.value:
+        _draw(preparing.config_of(_DATASET.value, **fields), _PICTURE.value)
+        return
     names = list(DATASETS) if _DATASET.value == 'all' else [_DATASET.value]
     failed = []
     for name in names:
@@ -56,6 +67,19 @@ def main(argv):
         raise UserError(
             f'{len(failed)} of {len(names)} datasets are not ready: {", ".join(failed)}.'
         )
+
+
+def _draw(config, path):
+    import pathlib
+
+    from train import data_pictures
+    from train.errors import UserError
+    from train.writers import save_png
+
+    if not path.endswith('.png'):
+        raise UserError(f'--picture must name a .png file; found {path}.')
+    save_png(pathlib.Path(path), data_pictures.png(config))
+    print(f'A picture of {config.dataset} is in {path}')
 
 
 if __name__ == '__main__':

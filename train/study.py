@@ -11,6 +11,11 @@ _CONFIG = config_flags.DEFINE_config_file(
 _WORKDIR = flags.DEFINE_string(
     'workdir', None, 'Folder of the study; by default runs/<config>-<hash of what defines it>.'
 )
+_MUTE = flags.DEFINE_bool(
+    'mute',
+    False,
+    'No progress bar and no line of each epoch; what goes wrong and the end are printed.',
+)
 
 
 def main(argv):
@@ -21,7 +26,7 @@ def main(argv):
     config, name = commands.config_of(_CONFIG)
     folder = workdir.resolve(_WORKDIR.value or workdir.default_path(config, name, 'study-'))
     logging.info('Workdir: %s', folder)
-    study_loop.run(config, folder)
+    study_loop.run(config, folder, mute=_MUTE.value)
     print((folder / 'study.md').read_text())
 
 

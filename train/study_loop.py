@@ -4,12 +4,13 @@ import collections
 import contextlib
 import dataclasses
 import json
+import time
 
 import jax
 import numpy as np
 from absl import logging
 
-from train import checkpoint, processes, study_parts, study_results
+from train import checkpoint, study_curves, study_parts, study_results
 from train import data as datasets
 from train import experiment as experiments
 from train import workdir as workdirs
@@ -19,22 +20,16 @@ from train.disk import disk_errors
 from train.errors import StoppedError, UserError
 from train.interruption import Interruption
 from train.lease import Lease
-from train.losses import training_loss
 from train.progress import Progress
 from train.stopping import Stopping
-from train.study_session import (
-    StudySession,
-    add,
-    extend,
-    means,
-    resized_record,
-    take_improved,
-)
+from train.study_session import StudySession, add, extend, resized_record, take_improved
+from train.writers import Writer
 
 
-def run(config, workdir):
+def run(config, workdir, *, mute: bool = False):
     """Train all seeds of a config in a folder, or go on; returns what `study.json` holds.
 
+    mute: without progress bar and line of each epoch.
     Raises UserError for what the user can mend and StoppedError after a signal. A seed whose numbers break is marked
     and leaves the others alone.
     """
@@ -57,7 +52,7 @@ def run(config, workdir):
         saved = stack.enter_context(checkpoint.Checkpoints(workdir))
         with Interruption() as interruption:
             study = Study(experiment, seeds, data, saved, interruption)
-            session = study.run(study.start())
+            session = study.run(study.start(), workdir, mute=mute)
         saved.wait()
         return study_results.conclude(study, session, workdir)
 
@@ -96,19 +91,24 @@ class Study:
             best=first.variables,
             stoppings=(Stopping(self.config.look_ahead),) * len(self.seeds),
             diverged=(None,) * len(self.seeds),
-            curves={'train': [[] for _ in self.seeds], 'validation': [[] for _ in self.seeds]},
+            curves=study_curves.empty(self.experiment.model, len(self.seeds)),
         )
 
-    def run(self, session):
-        """Epochs until the budget is used up or no seed trains any more."""
+    def run(self, session, workdir, *, mute: bool = False):
+        """Epochs until the budget is used up or no seed trains any more, each written to the folder."""
         total = self.config.epochs * self.per_epoch
-        with Progress(total, session.step, show=processes.is_first()) as progress:
+        writer = Writer(workdir, session.step, tensorboard=self.config.tensorboard)
+        with writer, Progress(total, session.step, show=not mute) as progress:
             while session.step < total and session.running.any():
+                start, start_step = time.monotonic(), session.step
                 session = self._epoch(session, progress)
                 if session.step % self.per_epoch:
                     self._save(session)
                     self._stop(session)
-                session = self._close_epoch(session, progress)
+                speed = (session.step - start_step) / (time.monotonic() - start)
+                session = self._close_epoch(session)
+                clock = {'steps_per_second': speed, 'epoch_seconds': time.monotonic() - start}
+                self._report(session, writer, progress, clock)
                 if self._interruption.requested() and session.step < total:
                     self._stop(session)
         return session
@@ -138,8 +138,8 @@ class Study:
             sums = add(sums, _of_seeds(pending.popleft()))
         return dataclasses.replace(session, state=state, step=step, sums=sums)
 
-    def _close_epoch(self, session, progress):
-        """Validate all seeds, mark what broke, decide for each whether it goes on, and save."""
+    def _close_epoch(self, session):
+        """Validate all seeds, mark what broke, and decide for each whether it goes on."""
         epoch, running = session.step // self.per_epoch, session.running
         host = study_parts.gather(session.state)
         broke = running & (host.bad_step >= 0)
@@ -147,17 +147,8 @@ class Study:
         found = self.evaluate(
             session.state, self._validation, 'validation', quantity, self.config.eval_samples
         )
-        # From model space to data space, training's losses by the mean of validation's.
-        value, log_det = (
-            found[name].astype(np.float64).mean(axis=1) for name in ('value', 'log_det')
-        )
-        # A seed that stopped early keeps its last losses; one that broke has none from then on.
-        broken = broke | np.array([epoch is not None for epoch in session.diverged])
-        validation = np.where(broken, np.nan, -value - log_det)
-        before = [curve[-1] if curve else np.nan for curve in session.curves['train']]
-        trained = training_loss(means(session.sums))
-        train = np.where(running, np.nan if trained is None else trained - log_det, before)
-        train = np.where(broken, np.nan, train)
+        losses = study_curves.next_points(session, found, broke)
+        validation = losses['validation']
         stoppings = tuple(
             stopping.update(epoch, loss) if on else stopping
             for stopping, loss, on in zip(session.stoppings, validation, running, strict=True)
@@ -171,17 +162,25 @@ class Study:
                 epoch if bad else before
                 for before, bad in zip(session.diverged, broke, strict=True)
             ),
-            curves=extend(session.curves, train=train, validation=validation),
+            curves=extend(session.curves, **losses),
             sums={},
         )
         frozen = host.replace(frozen=~session.running)
         if (frozen.frozen != host.frozen).any():
             state = study_parts.spread(frozen, self.experiment.devices)
             session = dataclasses.replace(session, state=state)
+        return session
+
+    def _report(self, session, writer, progress, clock):
+        """Write the last epoch of each seed, save, and print a line."""
+        epoch, count = session.step // self.per_epoch, self.config.num_seeds
+        writer.scalars(
+            session.step,
+            {'epoch': epoch, **study_curves.last(session.curves, self.config.seed, count), **clock},
+        )
         self._save(session)
         if epoch % self.config.log_every == 0:
-            progress.line(self._line(epoch, session))
-        return session
+            progress.line(f'{self._line(epoch, session)}, {clock["epoch_seconds"]:.3f} s')
 
     def _line(self, epoch, session):
         count = self.config.num_seeds

@@ -8,9 +8,17 @@ import jax
 import numpy as np
 from absl import logging
 
-from train import conclusion, result, study_parts, study_pictures, study_showing, study_summary
+from train import (
+    conclusion,
+    result,
+    study_curves,
+    study_parts,
+    study_pictures,
+    study_showing,
+    study_summary,
+)
 from train import workdir as workdirs
-from train.writers import save_png
+from train.writers import Writer, save_png
 
 
 def finished(workdir, config):
@@ -46,6 +54,9 @@ def conclude(study, session, workdir):
         'parameters': sum(leaf[0].size for leaf in jax.tree.leaves(session.best['params'])),
         'train': curves['train'].tolist(),
         'val': curves['validation'].tolist(),
+        'parts': {
+            name: rows.tolist() for name, rows in curves.items() if name not in study_curves.LOSSES
+        },
         'diverged': list(session.diverged[:count]),
         'best_epochs': best_epochs,
         'test_nats': np.where(trained, _test(study, best)[:count], np.nan).tolist(),
@@ -56,7 +67,7 @@ def conclude(study, session, workdir):
         **result.provenance(),
     }
     _write_tables(found, workdir)
-    _pictures(study, found, best, trained, workdir)
+    _pictures(study, found, best, trained, workdir, session.step)
     workdirs.write_json(workdir / 'study.json', found)
     logging.info('The study is in %s', workdir / 'study.json')
     return found
@@ -79,12 +90,16 @@ def _test(study, best):
     return total.mean(axis=1)
 
 
-def _pictures(study, found, best, trained, workdir):
+def _pictures(study, found, best, trained, workdir, step):
+    """Each as a file, and in TensorBoard behind the last step of training."""
     named = {study_pictures.title(found): found}
-    save_png(workdir / 'curves.png', study_pictures.curves(named))
-    save_png(workdir / 'metrics.png', study_pictures.bars(named))
+    drawn = {'curves': study_pictures.curves(named), 'metrics': study_pictures.bars(named)}
     if study.config.generation:
-        study_showing.show(study, best, trained, workdir)
+        drawn |= study_showing.draw(study, best, trained)
+    with Writer(workdir, step, tensorboard=study.config.tensorboard) as writer:
+        for name, png in drawn.items():
+            save_png(workdir / f'{name}.png', png)
+            writer.image(step, name, png)
 
 
 def _write_tables(found, workdir):

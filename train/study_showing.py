@@ -1,33 +1,36 @@
-"""Pictures of what each seed of a study learnt: samples, and densities in the plane."""
+"""Pictures of what each seed of a study learnt: samples, reconstructions, densities in the plane; as PNGs."""
 
 import jax
 import numpy as np
 
-from train import pictures, showing
+from train import pictures, posterior_pictures, showing
 from train.randomness import purpose_key
-from train.writers import save_png
 
-IMAGES, POINTS = 10, 2000  # samples of a seed
+IMAGES, POINTS = 10, 2000  # samples and reconstructions of a seed
 GRID = 80  # points of a density along each axis
 
 
-def show(study, best, trained, workdir):
-    """Save `samples.png` and, for data in the plane, `densities.png`; other data have no picture.
+def draw(study, best, trained) -> dict[str, bytes]:
+    """name -> PNG: `samples`, of models with a posterior `reconstructions`, for data in the plane `densities`.
 
-    Images: one row of samples for each seed. Points in the plane: one panel for each seed, beside the data and their
-    density where it is known. All seeds draw from the same noise.
+    Images: one row of samples for each seed, and two of reconstructions, the data above them. Points in the plane: one
+    panel for each seed, beside the data and their density where it is known. Other data have no picture. All seeds draw
+    from the same noise.
 
     study: the `Study`. best: state of each seed's best epoch on the host, leading axis (seeds, ...) but for what they
     share. trained: (seeds,) bool, whether a seed ever had a best epoch; one that had none is left blank.
     """
     shape = study.experiment.description.shape
     if len(shape) != 3 and shape != (2,):
-        return
-    seeds = _seeds(study, best, trained)
+        return {}
+    seeds, drawn = _seeds(study, best, trained), {}
     if showing.can_sample(study.experiment.model):
-        save_png(workdir / 'samples.png', _samples(study, seeds, shape))
+        drawn['samples'] = _samples(study, seeds, shape)
+    if hasattr(study.experiment.model, 'reconstruct'):
+        drawn['reconstructions'] = _reconstructions(study, seeds, shape)
     if shape == (2,):
-        save_png(workdir / 'densities.png', _densities(study, seeds))
+        drawn['densities'] = _densities(study, seeds)
+    return drawn
 
 
 def _seeds(study, best, trained):
@@ -57,6 +60,18 @@ def _samples(study, seeds, shape):
     return pictures.image_grid(np.concatenate(rows), IMAGES)
 
 
+def _reconstructions(study, seeds, shape):
+    raw = _data(study, IMAGES if len(shape) == 3 else POINTS)
+    rows, seed = np.arange(len(raw), dtype=np.int32), study.experiment.seeds.data
+    drawn = _each(seeds, lambda *parts: posterior_pictures.reconstruct(*parts, seed, raw, rows))
+    if shape == (2,):
+        found = {title: pair and pair[1] for title, pair in drawn.items()}
+        return pictures.scatters({'data': raw, **found}, raw)
+    blank = np.ones((2, len(raw), *shape), np.float32)
+    pairs = [blank if pair is None else np.reshape(pair, blank.shape) for pair in drawn.values()]
+    return pictures.image_grid(np.concatenate(pairs).reshape(-1, *shape), len(raw))
+
+
 def _densities(study, seeds):
     points, extent = pictures.plane_grid(_data(study), GRID)
     known = {}
@@ -66,7 +81,7 @@ def _densities(study, seeds):
     return pictures.densities({**known, **drawn}, extent)
 
 
-def _data(study):
-    """Up to POINTS points of the validation split, (n, 2)."""
+def _data(study, number=POINTS):
+    """The first rows of the validation split, up to `number`, (n, D)."""
     validation = study.data.source('validation')
-    return validation.gather(np.arange(min(POINTS, len(validation))))
+    return validation.gather(np.arange(min(number, len(validation))))

@@ -4,10 +4,15 @@ Tomczak, Welling, "Improving Variational Auto-Encoders using Householder Flow", 
 arXiv 1611.09630. The encoder's diagonal Gaussian is turned by reflections, which keep volume:
 
     z = H_n ... H_1 z_0      H_i = I - 2 v_i v_i^T / ||v_i||^2      v_1 = W_1 e, v_i = W_i v_{i-1}
+
+Reflections start in pairs along one vector, W_2 = W_4 = .. = I, so that each pair is the identity and the
+model starts as the VAE it contains; the last of an odd number has no partner. With
+initialisation='published' all W_i start at random, and the posterior is a turned one from the start.
 """
 
 import jax
 import jax.numpy as jnp
+from flax import linen as nn
 from flax import struct
 
 from vaes import mlp
@@ -44,6 +49,11 @@ class HouseholderGaussian:
         return self.base.kl_to_standard_normal()
 
 
+def _identity(key, shape, dtype=jnp.float32):
+    del key
+    return jnp.eye(*shape, dtype=dtype)
+
+
 class HouseholderVAE(VAE, kw_only=True):
     """VAE whose posterior passes `n_flow` Householder reflections."""
 
@@ -51,10 +61,14 @@ class HouseholderVAE(VAE, kw_only=True):
 
     def setup(self):
         super().setup()
-        widths = [self.hidden_dim] + [self.z_dim] * (self.n_flow - 1)
-        self.vector_layers = [
-            mlp.linear(self.z_dim, width, self.initialisation) for width in widths[: self.n_flow]
-        ]
+        self.vector_layers = [self._vector_layer(index) for index in range(self.n_flow)]
+
+    def _vector_layer(self, index):
+        """W_{index + 1}; that of the second reflection of a pair starts as the identity."""
+        if index % 2 and self.initialisation != 'published':
+            return nn.Dense(self.z_dim, kernel_init=_identity)
+        fan_in = self.z_dim if index else self.hidden_dim
+        return mlp.linear(self.z_dim, fan_in, self.initialisation)
 
     def posterior(self, x, keys):
         """q(z | x), a `Posterior`; x (B, D), keys (B,)."""

@@ -1,40 +1,58 @@
-"""The ReLU networks that the variational Laplace autoencoder and its rivals share.
+"""The ReLU networks that the variational Laplace autoencoder and its rivals share, and how they start.
 
-Weights are Kaiming-uniform in 'fan_out' mode, which keeps the variance of the backward signal:
-bound = gain sqrt(3 / fan_out). A network of two ReLU layers and a linear one keeps it with
-gain = (sqrt(2) sqrt(2) 1)^(1/3) = 2^(1/3). The published code passes that number as the slope of a
-leaky ReLU instead, which makes the gain sqrt(2 / (1 + 2^(2/3))) = 0.879.
-Biases are uniform within 1 / sqrt(fan_in).
+Weights are Kaiming-uniform, bound = sqrt(3 scale / fan), and biases uniform within 1 / sqrt(fan_in).
+
+unit_variance  keeps the variance of the signal on its way into the posterior: fan_in, with scale 2 before a ReLU and 1
+               without. So q starts near the data's scale, whatever their dimension. The log-variance head starts at
+               zero, as sigma^2 is exponential in it: q starts with variance 1. The decoder keeps the variance of the
+               backward signal: fan_out, gain (sqrt(2) sqrt(2) 1)^(1/3) = 2^(1/3) for two ReLU layers and a linear one.
+published      has fan_out everywhere. The published code passes 2^(1/3) as the slope of a leaky ReLU, which makes the
+               gain sqrt(2 / (1 + 2^(2/3))) = 0.879. KL(q || p) then grows with the norm of an image: 186 nats on
+               MNIST's centred logits, 41,000 on uniform noise of 3,072 dimensions.
 """
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-GAINS = {
-    'variance_preserving': 2.0 ** (1.0 / 3.0),
-    'published': (2.0 / (1.0 + 2.0 ** (2.0 / 3.0))) ** 0.5,
+# Scale and mode of the weights, by the place of a layer: before a ReLU or alone on the way to q, or in the decoder.
+WEIGHTS = {
+    'unit_variance': {
+        'relu': (2.0, 'fan_in'),
+        'linear': (1.0, 'fan_in'),
+        'decoder': (2.0 ** (2.0 / 3.0), 'fan_out'),
+    },
+    'published': dict.fromkeys(
+        ('relu', 'linear', 'decoder'), (2.0 / (1.0 + 2.0 ** (2.0 / 3.0)), 'fan_out')
+    ),
 }
 
 
-def kaiming_uniform(initialisation):
-    """Weight initialiser by the name of its gain, a key of GAINS."""
-    if initialisation not in GAINS:
-        known = ', '.join(sorted(GAINS))
+def kaiming_uniform(initialisation: str, place: str = 'linear') -> nn.initializers.Initializer:
+    """Weight initialiser for a `place` of WEIGHTS[initialisation]; an unknown name raises a ValueError."""
+    if initialisation not in WEIGHTS:
+        known = ', '.join(sorted(WEIGHTS))
         raise ValueError(f'initialisation must be one of {known}; got {initialisation!r}.')
-    return nn.initializers.variance_scaling(GAINS[initialisation] ** 2, 'fan_out', 'uniform')
+    scale, mode = WEIGHTS[initialisation][place]
+    return nn.initializers.variance_scaling(scale, mode, 'uniform')
 
 
-def linear(features, fan_in, initialisation, name=None):
+def linear(features, fan_in, initialisation, place='linear', name=None):
     """A dense layer of `features` outputs for `fan_in` inputs, initialised as said above."""
     bound = fan_in**-0.5
 
     def uniform(key, shape, dtype=jnp.float32):
         return jax.random.uniform(key, shape, dtype, -bound, bound)
 
-    return nn.Dense(
-        features, kernel_init=kaiming_uniform(initialisation), bias_init=uniform, name=name
-    )
+    kernel_init = kaiming_uniform(initialisation, place)
+    return nn.Dense(features, kernel_init=kernel_init, bias_init=uniform, name=name)
+
+
+def log_variance_head(z_dim: int, hidden_dim: int, initialisation: str) -> nn.Dense:
+    """The layer (..., hidden_dim) -> (..., z_dim) of log sigma^2."""
+    if initialisation == 'unit_variance':
+        return nn.Dense(z_dim, kernel_init=nn.initializers.zeros)
+    return linear(z_dim, hidden_dim, initialisation)
 
 
 class Encoder(nn.Module):
@@ -47,7 +65,8 @@ class Encoder(nn.Module):
     def __call__(self, x):
         e = x
         for name in ('hidden_1', 'hidden_2'):
-            e = nn.relu(linear(self.hidden_dim, e.shape[-1], self.initialisation, name)(e))
+            layer = linear(self.hidden_dim, e.shape[-1], self.initialisation, 'relu', name)
+            e = nn.relu(layer(e))
         return e
 
 
@@ -60,9 +79,9 @@ class Decoder(nn.Module):
     initialisation: str
 
     def setup(self):
-        self.hidden_1 = linear(self.hidden_dim, self.z_dim, self.initialisation)
-        self.hidden_2 = linear(self.hidden_dim, self.hidden_dim, self.initialisation)
-        self.output = linear(self.num_features, self.hidden_dim, self.initialisation)
+        self.hidden_1 = linear(self.hidden_dim, self.z_dim, self.initialisation, 'decoder')
+        self.hidden_2 = linear(self.hidden_dim, self.hidden_dim, self.initialisation, 'decoder')
+        self.output = linear(self.num_features, self.hidden_dim, self.initialisation, 'decoder')
 
     def __call__(self, z):
         return self.output(nn.relu(self.hidden_2(nn.relu(self.hidden_1(z)))))

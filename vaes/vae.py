@@ -29,7 +29,7 @@ class VAE(LatentVariableModel, kw_only=True):
       z_dim: k, the length of z.
       hidden_dim: width of the two hidden layers of encoder and decoder.
       output_dist: 'gaussian' or 'bernoulli'.
-      initialisation: 'variance_preserving' or 'published'; see `vaes.mlp`.
+      initialisation: 'unit_variance' or 'published'; see `vaes.mlp`.
       custom_decoder: a Linen module (n, z_dim) -> (n, num_features) instead of the ReLU network;
         it returns the Gaussian's mean or the Bernoulli's logits.
     """
@@ -38,7 +38,7 @@ class VAE(LatentVariableModel, kw_only=True):
     z_dim: int = 50
     hidden_dim: int = 500
     output_dist: str = 'gaussian'
-    initialisation: str = 'variance_preserving'
+    initialisation: str = 'unit_variance'
     custom_decoder: nn.Module | None = None
 
     def __post_init__(self):
@@ -51,7 +51,9 @@ class VAE(LatentVariableModel, kw_only=True):
         self.encoder = mlp.Encoder(self.hidden_dim, self.initialisation)
         self.mean_head = mlp.linear(self.z_dim, self.hidden_dim, self.initialisation)
         # A subclass that never calls this layer has no parameters for it.
-        self.log_variance_head = mlp.linear(self.z_dim, self.hidden_dim, self.initialisation)
+        self.log_variance_head = mlp.log_variance_head(
+            self.z_dim, self.hidden_dim, self.initialisation
+        )
         if self.custom_decoder is None:
             self.decoder = mlp.Decoder(
                 self.num_features, self.z_dim, self.hidden_dim, self.initialisation
