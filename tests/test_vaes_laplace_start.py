@@ -61,9 +61,8 @@ def test_first_bound_is_finite_and_its_kl_below_1000_nats(name, num_features, fi
 
     @jax.jit
     def first_step(x):
-        step = jnp.int32(0)
-        variables = model.init(jax.random.key(42), x, keys, step, method='objective')
-        return model.apply(variables, x, keys, step, method='objective')
+        key, step = jax.random.key(42), jnp.int32(0)
+        return model.init_with_output(key, x, keys, step, method='objective')[0]
 
     for variant in variants:
         terms = first_step(preprocessed(variant, num_features))
