@@ -42,7 +42,7 @@ def _model(config):
     config.output_dist = 'gaussian'  # gaussian | bernoulli, which goes with preprocessing=binarise
     config.initialisation = 'unit_variance'  # unit_variance | published; see vaes/mlp.py
     config.n_svi_step = 4  # sa_vae: steps up the bound
-    config.svi_lr = 5e-4  # sa_vae: their length
+    config.svi_lr = 0.3  # sa_vae: their length; published: 5e-4
     config.n_flow = 4  # hf, iaf: steps of the flow
     config.iaf_dim = 500  # iaf: hidden units of a step
     config.n_update = 4  # vlae: updates of the mode

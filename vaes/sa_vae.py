@@ -23,9 +23,12 @@ class SAVAE(VAE, kw_only=True):
 
     The gradient is that of one example's bound at one draw, so that a step does not depend on the
     batch; the norm of an example's gradient is clipped at 5.
+
+    The published svi_lr of 5e-4 moves mu and log sigma^2 by at most 0.01 in 4 such steps and leaves the VAE as it
+    is. 0.3 was chosen on validation from {5e-4, 0.01, 0.1, 0.3, 1}.
     """
 
-    svi_lr: float = 5e-4
+    svi_lr: float = 0.3
     n_svi_step: int = 4
 
     def posterior(self, x, keys):
