@@ -184,7 +184,9 @@ class Training:
             session = dataclasses.replace(session, stopping=session.stopping.update(epoch, loss))
             name = 'validation_nll' if self._experiment.model.exact else 'validation_negative_elbo'
             values |= self._experiment.evaluator.diagnostics(session.state, self._validation)
-            values |= {name: loss, f'{name}_2se': error, 'best_epoch': session.stopping.best_epoch}
+            values |= {name: loss, 'best_epoch': session.stopping.best_epoch}
+            if error is not None:  # a validation split of one example has none
+                values[f'{name}_2se'] = error
         writer.scalars(session.step, values)
         # Only an improvement is a candidate for the best, so that a tie keeps the earlier epoch.
         self._save(session, loss if session.stopping.improved else float('inf'))

@@ -41,6 +41,7 @@ SEEDS = ('seed_init', 'seed_order', 'seed_noise', 'seed_data')
 CHOICES = {
     'on_nan': ('raise', 'rollback'),
     'final_split': ('test', 'validation'),
+    'importance': ('posterior', 'refined'),
     'matmul_precision': ('highest', 'high', 'default', 'float32', 'tensorfloat32', 'bfloat16'),
 }
 

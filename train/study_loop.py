@@ -149,7 +149,7 @@ class Study:
         )
         # From model space to data space, training's losses by the mean of validation's.
         value, log_det = (
-            found[name].astype(np.float64).mean(axis=1) for name in ('value', 'log_det')
+            found[name].astype(np.float64).mean(axis=1) for name in ('log_likelihood', 'log_det')
         )
         # A seed that stopped early keeps its last losses; one that broke has none from then on.
         broken = broke | np.array([epoch is not None for epoch in session.diverged])
