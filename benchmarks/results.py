@@ -34,7 +34,8 @@ Written by `python -m benchmarks.results` from the files under `results/`; edit 
 - *Obtained* is the test split under the checkpoint that validation chose, for the *budget* beside it, which is often
   far below the published one. Figures are nats per example, higher is better, unless a section says otherwise; +- is
   two standard errors over test examples. *Kind* says whether a likelihood is exact, a bound, or importance-weighted (a
-  tighter bound).
+  tighter bound), then with the effective sample size (ESS) of its weights. Of a *loose bound* a few weights are the
+  whole sum (ESS under 10): it is too low by an amount that +- does not show.
 - Device, wall time and command of each record are under [Records](#records).
 """
 
