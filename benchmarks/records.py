@@ -12,14 +12,14 @@ import shlex
 import numpy as np
 
 from configs import default
-from train.result import decimals
+from train.result import LOOSE_BELOW, decimals
 from train.study_metrics import quantile
 from train.study_statistics import mean_interval
 from train.workdir import FREE_FIELDS
 
 CONFIGS = pathlib.Path(default.__file__).parent
 # What changes how a run goes or where it is measured; the rest of FREE_FIELDS changes neither.
-SHOWN_FIELDS = {'epochs', 'num_samples', 'final_split'}
+SHOWN_FIELDS = {'epochs', 'num_samples', 'importance', 'final_split'}
 
 # quantity of a published entry -> nats of a record, given (found, D)
 QUANTITIES = {
@@ -62,11 +62,36 @@ def likelihood(found, quantity):
 
 
 def kind(found):
-    """Whether the figure of a run or study is exact, importance-weighted or a bound."""
+    """Whether the figure of a run or study is exact or a bound, of how many samples and of what effective size."""
     samples = found.get('num_samples')
     if samples is None:
         return 'exact'
-    return f'importance-weighted, {samples:,} samples' if samples > 1 else 'bound, 1 sample'
+    if samples == 1:
+        return 'bound, 1 sample'
+    count = f'{samples:,} samples'
+    if found.get('importance') == 'refined':
+        count += ' of refined proposals'
+    which, size = _effective_sample_size(found)
+    if size is None:
+        return f'importance-weighted, {count}, ESS not recorded'
+    note = '' if which == 'median' else ' (median not recorded)'
+    if size < LOOSE_BELOW:
+        return f'loose bound: {which} ESS {size:.1f} of {count}{note}'
+    return f'importance-weighted, {count}, {which} ESS {size:.1f}{note}'
+
+
+def _effective_sample_size(found):
+    """Which summary of the effective sample sizes over examples a record has, and its value; None without one.
+
+    The median, of a study its mean over the seeds; the mean, of a record that has no more.
+    """
+    sizes = found.get('effective_sample_size')
+    if sizes is None:
+        return None, None
+    if isinstance(sizes, list):
+        return 'median', float(np.mean([of_seed['median'] for of_seed in sizes]))
+    which = 'median' if 'median' in sizes else 'mean'
+    return which, sizes[which]
 
 
 def budget(found):
@@ -131,7 +156,7 @@ def _overrides(fields, found):
     past = default.get_config().to_dict() | found['config']
     ignored = FREE_FIELDS - SHOWN_FIELDS
     if found.get('num_samples') is None:
-        ignored = ignored | {'num_samples', 'kl'}  # of latent-variable models alone
+        ignored = ignored | {'num_samples', 'importance', 'kl'}  # of latent-variable models alone
     return {
         name: past[name]
         for name in sorted(fields)

@@ -131,6 +131,8 @@ def _run(config):
     )
     config.eval_samples = 1  # posterior samples of a bound's validation
     config.num_samples = 5000  # importance samples of a bound's test likelihood
+    # posterior: drawn from the model's own | refined: from a Gaussian fitted to each example, see vaes/refined.py
+    config.importance = 'posterior'
     # test | validation: where the finished run is measured; validation keeps the test split closed while candidates
     # are compared
     config.final_split = 'test'

@@ -1,6 +1,7 @@
 """Runs of latent-variable models: their pictures, their TensorBoard tags, their result in every unit."""
 
 import math
+import shutil
 
 import jax
 import numpy as np
@@ -10,10 +11,10 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from flows import NICE, ImageFlow
 from tests import runs
+from train import conclusion, gaps, loop, pictures, posterior_pictures
 from train import data as datasets
 from train import devices as on
 from train import experiment as experiments
-from train import gaps, loop, pictures, posterior_pictures
 from train.checkpoint import reading
 from train.errors import UserError
 
@@ -78,7 +79,30 @@ def test_result_is_in_model_space_in_pixel_space_and_in_bits(finished):
     assert 64 * low < log_det < 64 * high
     bits = math.log2(17) - result['nats_data_space'] / (64 * math.log(2))
     assert result['bits_per_dim'] == pytest.approx(bits)
-    assert result['importance_sampling_2se'] > 0
+    sizes = result['effective_sample_size']
+    assert 1.0 <= sizes['min'] <= sizes['median'] <= 10.0
+    assert result['nats_at_tenth_of_samples'] < result['nats']  # of one sample
+
+
+def test_finished_run_is_evaluated_anew_with_another_proposal(finished, tmp_path):
+    folder, result, _ = finished
+    copy = shutil.copytree(folder, tmp_path / 'copy')
+    again = loop.run(config(epochs=1, importance='refined', num_samples=20), epath.Path(copy))
+    assert (again['importance'], again['test_evaluations']) == ('refined', 2)
+    assert (again['step'], again['N']) == (result['step'], result['N'])
+    assert again['nats'] > result['nats']
+    assert again['effective_sample_size']['median'] > 10.0
+    same = conclusion.finished(
+        epath.Path(copy), config(epochs=1, importance='refined', num_samples=20)
+    )
+    assert same == again
+
+
+@pytest.mark.parametrize('model', ['draw', 'lvae', 'flow'])
+def test_refined_proposal_of_a_model_without_one_vector_is_refused(model):
+    binary = {'preprocessing': 'binarise', 'output_dist': 'bernoulli'}
+    with pytest.raises(UserError, match='needs a model with a posterior over one vector z'):
+        experiments.create(config(model=model, importance='refined', **binary))
 
 
 def test_gaps_of_a_run_add_up(finished):

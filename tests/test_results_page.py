@@ -119,7 +119,34 @@ def test_record_that_no_published_figure_names_is_another_run(folder):
     write(folder, 'runs/mine', bound)
     found = row(results.page(folder), '`runs/mine`', 'cifar10')
     assert found[3] == '-4730.2 +- 12.3 (5.397 bits/dim), on the validation split'
-    assert found[4] == 'importance-weighted, 5,000 samples'
+    assert found[4] == 'importance-weighted, 5,000 samples, ESS not recorded'
+
+
+@pytest.mark.parametrize(
+    ('fields', 'kind'),
+    [
+        (
+            {'effective_sample_size': {'mean': 60.0, 'median': 45.25}, 'importance': 'refined'},
+            'importance-weighted, 200 samples of refined proposals, median ESS 45.2',
+        ),
+        (
+            {'effective_sample_size': {'mean': 30.0, 'median': 3.4}},
+            'loose bound: median ESS 3.4 of 200 samples',
+        ),
+        (
+            {'effective_sample_size': {'mean': 1.86, 'min': 1.0}},
+            'loose bound: mean ESS 1.9 of 200 samples (median not recorded)',
+        ),
+        (
+            {'effective_sample_size': [{'median': 20.0}, {'median': 30.0}]},
+            'importance-weighted, 200 samples, median ESS 25.0',
+        ),
+        ({'num_samples': 1}, 'bound, 1 sample'),
+        ({'num_samples': None}, 'exact'),
+    ],
+)
+def test_bound_shows_its_samples_and_their_effective_size(fields, kind):
+    assert records.kind({'num_samples': 200} | fields) == kind
 
 
 def test_command_has_the_config_and_what_differs_from_it():

@@ -107,6 +107,16 @@ def test_extended_run_equals_a_longer_one_to_the_bit(tmp_path):
     assert runs.metrics(tmp_path / 'parts') == runs.metrics(tmp_path / 'whole')
 
 
+def test_splits_of_one_example_have_no_error(tmp_path):
+    result = run(tmp_path, epochs=1, max_rows=1, batch_size=1)
+    assert (result['N'], result['nats_2se']) == (1, None)
+    stored = json.loads((tmp_path / 'result.json').read_text())
+    assert (stored['nats_data_space_2se'], stored['nats']) == (None, result['nats'])
+    (line,) = metrics(tmp_path)
+    assert 'validation_nll' in line
+    assert 'validation_nll_2se' not in line
+
+
 class TermAfter:
     """Sends SIGTERM to this process when the `count`-th training call is made."""
 

@@ -79,7 +79,12 @@ def test_seed_that_never_had_a_best_epoch_stays_blank(tmp_path, drawn, monkeypat
 
 def test_images_are_one_row_of_samples_for_each_seed_and_two_of_reconstructions(tmp_path, drawn):
     binary = {'dataset': 'digits', 'preprocessing': 'binarise', 'max_rows': 64}
-    study(tmp_path, model='study_vae', epochs=1, num_samples=5, **binary)
+    _, found = study(tmp_path, model='study_vae', epochs=1, num_samples=20, **binary)
+    # Each seed's bound stands beside what tells how far to trust it.
+    assert (found['num_samples'], found['importance']) == (20, 'posterior')
+    sizes = found['effective_sample_size']
+    assert [1.0 <= of_seed['median'] <= 20.0 for of_seed in sizes] == [True, True]
+    assert np.less(found['nats_at_tenth_of_samples'], found['test_nats']).all()
     (images, columns), (pairs, number) = drawn['image_grid']
     assert images.shape == (2 * columns, 8, 8, 1)
     # The mean of p(x | z), not a draw of zeros and ones.

@@ -25,7 +25,6 @@ from vaes_laplace_models import (
 from vaes import VLAE, laplace
 from vaes.cholesky import inverse_cholesky
 from vaes.distributions import BernoulliLikelihood, FullGaussian, GaussianLikelihood
-from vaes.vlae import best_step
 
 pytestmark = pytest.mark.usefixtures('x64')
 F64 = jnp.float64
@@ -178,7 +177,7 @@ def test_newton_rule_stays_where_every_step_is_worse():
     def log_joint(z):
         return -jnp.sum(jnp.abs(z - start[None]), axis=-1)
 
-    np.testing.assert_array_equal(best_step(log_joint, start, 5.0 * start), start)
+    np.testing.assert_array_equal(laplace.best_step(log_joint, start, 5.0 * start), start)
 
 
 def test_reconstruction_error_is_logged_for_every_update():

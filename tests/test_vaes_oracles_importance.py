@@ -43,7 +43,7 @@ def noise_weights(scale, centre=0.0):
     return lambda keys, n: centre + scale * key_functions.normal(keys, (n,)).T
 
 
-@pytest.mark.parametrize('num_samples', [1, 7, 100, 101, 250])
+@pytest.mark.parametrize('num_samples', [1, 7, 100, 101, 1250])
 def test_streamed_blocks_are_the_plain_formula(num_samples):
     keys, weights = example_keys(), noise_weights(1.5)
     found = importance.estimate(weights, keys, num_samples)
@@ -55,6 +55,12 @@ def test_streamed_blocks_are_the_plain_formula(num_samples):
     log_w = np.concatenate(blocks)[:num_samples].astype(np.float64)
     expected = scipy.special.logsumexp(log_w, axis=0) - np.log(num_samples)
     np.testing.assert_allclose(found.log_likelihood, expected, rtol=1e-5, atol=1e-6)
+    tenth = num_samples // 10
+    if tenth:
+        expected = scipy.special.logsumexp(log_w[:tenth], axis=0) - np.log(tenth)
+        np.testing.assert_allclose(found.log_likelihood_at_tenth, expected, rtol=1e-5, atol=1e-6)
+    else:
+        assert found.log_likelihood_at_tenth is None
     w = np.exp(log_w)
     np.testing.assert_allclose(
         found.effective_sample_size, w.sum(0) ** 2 / (w**2).sum(0), rtol=1e-4

@@ -71,8 +71,9 @@ def posterior(model, variables, x, keys=None):
     return jax.jit(lambda v: model.apply(v, x, keys, method='posterior'))(variables)
 
 
-def estimate(model, variables, x, keys, num_samples):
-    return model.apply(variables, x, keys, num_samples, method='importance_estimate')
+def estimate(model, variables, x, keys, num_samples, proposal='posterior'):
+    arguments = (x, keys, num_samples, proposal)
+    return model.apply(variables, *arguments, method='importance_estimate')
 
 
 def of_log_joint(transform, model, variables):

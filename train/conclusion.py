@@ -18,7 +18,9 @@ def finished(workdir, config):
     fields = ('stopped_early', 'epochs', 'exact', 'split')
     found = workdirs.read_json(path, fields)
     trained = found['stopped_early'] or found['epochs'] >= config.epochs
-    evaluated = found['exact'] or found['num_samples'] == config.num_samples
+    bound = {name: found.get(name) for name in ('num_samples', 'importance')}
+    wanted = {'num_samples': config.num_samples, 'importance': config.importance}
+    evaluated = found['exact'] or bound == wanted
     return found if trained and evaluated and found['split'] == config.final_split else None
 
 
@@ -55,7 +57,9 @@ def evaluate(experiment, data, state, split, workdir, step):
     config, model = experiment.config, experiment.model
     looks = count_test_look(workdir, step) if split == 'test' else None
     num_samples = 1 if model.exact else config.num_samples
-    values = experiment.evaluator.log_likelihood(state, data.source(split), split, num_samples)
+    values = experiment.evaluator.log_likelihood(
+        state, data.source(split), split, num_samples, config.importance
+    )
     units = on.unreplicate(state).preprocessing.units
     found = {
         'split': split,
@@ -68,7 +72,7 @@ def evaluate(experiment, data, state, split, workdir, step):
     if model.exact:
         found['noise_draws'] = 1
     else:
-        found['num_samples'] = num_samples
+        found |= {'num_samples': num_samples, 'importance': config.importance}
     if data.entropy is not None:
         found['entropy'] = data.entropy
         found['gap_to_entropy'] = -data.entropy - found['nats_data_space']

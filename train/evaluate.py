@@ -1,5 +1,7 @@
 """Evaluate a trained run: `python -m train.evaluate --workdir=FOLDER [--split=validation|test] [--num_samples=N]`.
 
+`--importance=refined` draws the importance samples of a bound from a Gaussian fitted to each example instead of from
+the model's own posterior, see `vaes.refined`; the default is what the run's config says.
 `--gaps` says instead how far the bound of a latent-variable model is below the likelihood, and how much of that is due
 to the family of its posteriors, how much to the encoder.
 """
@@ -12,6 +14,9 @@ _WORKDIR = flags.DEFINE_string('workdir', None, 'Folder of the run.', required=T
 _SPLIT = flags.DEFINE_enum('split', 'validation', ['validation', 'test'], 'What to evaluate on.')
 _NUM_SAMPLES = flags.DEFINE_integer(
     'num_samples', None, 'Importance samples of a bound.', lower_bound=1
+)
+_IMPORTANCE = flags.DEFINE_enum(
+    'importance', None, ['posterior', 'refined'], 'What importance samples are drawn from.'
 )
 _GAPS = flags.DEFINE_bool('gaps', False, 'Inference, approximation and amortisation gap.')
 _GAP_EXAMPLES = flags.DEFINE_integer(
@@ -37,6 +42,8 @@ def main(argv):
     config = loading.read_config(folder)
     if _NUM_SAMPLES.value:
         config.num_samples = _NUM_SAMPLES.value
+    if _IMPORTANCE.value:
+        config.importance = _IMPORTANCE.value
     if _DATA_DIR.value:
         config.data_dir = _DATA_DIR.value
     if _GAPS.value:

@@ -28,22 +28,17 @@ class Evaluator:
         self._batch_size = -(-batch_size // self._num_devices) * self._num_devices
         self._calls = {}
 
-    def log_likelihood(self, state, source, split, num_samples):
+    def log_likelihood(self, state, source, split, num_samples, importance='posterior'):
         """{'log_likelihood', 'log_det'}, (N,) each, in nats: model space, and the preprocessing's log-determinant.
 
-        Where importance sampling gives the likelihood, its 'effective_sample_size' and 'standard_error' as well.
+        What else there is, see the function `log_likelihood`.
         """
 
         def function(variables, x, keys):
-            if not hasattr(self._model, 'importance_estimate'):
-                value = self._model.apply(variables, x, keys, num_samples, method='log_likelihood')
-                return {'log_likelihood': value}
-            estimate = self._model.apply(
-                variables, x, keys, num_samples, method='importance_estimate'
-            )
-            return vars(estimate)
+            return log_likelihood(self._model, variables, x, keys, num_samples, importance)
 
-        return self._evaluate(('log_likelihood', num_samples), function, state, source, split)
+        name = ('log_likelihood', num_samples, importance)
+        return self._evaluate(name, function, state, source, split)
 
     def validation(self, state, source, split, num_samples):
         """The same with the quantity that stops training: the ELBO (over `num_samples` draws) unless it is exact."""
@@ -120,3 +115,17 @@ class Evaluator:
             return {**values, 'log_det': log_det, 'index': indices, 'mask': mask}
 
         return on.per_example_call(per_example, self._devices)
+
+
+def log_likelihood(model, variables, x, keys, num_samples, importance):
+    """{'log_likelihood': (B,)} of x (B, D), nats in model space.
+
+    Where importance sampling gives it, with `importance` the name of the proposal, 'effective_sample_size',
+    'standard_error' and, from 10 samples on, 'log_likelihood_at_tenth' as well, (B,); see `vaes.importance`.
+    """
+    if not hasattr(model, 'importance_estimate'):
+        value = model.apply(variables, x, keys, num_samples, method='log_likelihood')
+        return {'log_likelihood': value}
+    arguments = (x, keys, num_samples, importance)
+    estimate = model.apply(variables, *arguments, method='importance_estimate')
+    return {name: value for name, value in vars(estimate).items() if value is not None}

@@ -4,7 +4,7 @@ import numpy as np
 
 from train.data.sources import Subset
 from train.errors import UserError
-from train.result import decimals, mean_and_error
+from train.result import mean_and_error, with_error
 
 NAMES = ('inference', 'approximation', 'amortisation')
 
@@ -44,14 +44,15 @@ def measure(experiment, data, state, split, num_examples):
 
 def line(found):
     """The line printed last: gaps in nats with two standard errors."""
-    gaps = [f'{name} gap {_number(found, name)}' for name in NAMES if f'{name}_gap' in found]
+    gaps = [
+        f'{name} gap {with_error(found[f"{name}_gap"], found[f"{name}_gap_2se"])}'
+        for name in NAMES
+        if f'{name}_gap' in found
+    ]
+    one = found['N'] == 1
+    examples = '1 example' if one else f'{found["N"]} examples'
+    error = 'one example has no error' if one else '+- 2 standard errors'
     return (
-        f'{found["split"].capitalize()} set, {found["N"]} examples: {", ".join(gaps)} nats '
-        f'(+- 2 standard errors; log p by {found["num_samples"]} importance samples)'
+        f'{found["split"].capitalize()} set, {examples}: {", ".join(gaps)} nats '
+        f'({error}; log p by {found["num_samples"]} importance samples)'
     )
-
-
-def _number(found, name):
-    value, error = found[f'{name}_gap'], found[f'{name}_gap_2se']
-    digits = decimals(error)
-    return f'{value:.{digits}f} +- {error:.{digits}f}'

@@ -187,7 +187,9 @@ class Training:
             session = dataclasses.replace(session, stopping=session.stopping.update(epoch, loss))
             name = 'validation_nll' if self._experiment.model.exact else 'validation_negative_elbo'
             values |= self._experiment.evaluator.diagnostics(session.state, self._validation)
-            values |= {name: loss, f'{name}_2se': error, 'best_epoch': session.stopping.best_epoch}
+            values |= {name: loss, 'best_epoch': session.stopping.best_epoch}
+            if error is not None:  # a validation split of one example has none
+                values[f'{name}_2se'] = error
             values |= self._bits_per_dim(session.state.preprocessing.units, found)
         values['epoch_seconds'] = time.monotonic() - start
         writer.scalars(session.step, values)

@@ -201,9 +201,15 @@ def create(config, description):
     if config.model not in MODELS:
         raise UserError(f'config.model must be one of {", ".join(MODELS)}; found {config.model}.')
     try:
-        return MODELS[config.model](config, description)
+        model = MODELS[config.model](config, description)
     except ValueError as error:
         raise UserError(str(error)) from error
+    if config.importance == 'refined' and not getattr(model, 'refinable', False):
+        raise UserError(
+            'config.importance=refined needs a model with a posterior over one vector z (vae, sa_vae, hf, iaf, vlae, '
+            f'study_vae); found config.model={config.model}: use config.importance=posterior.'
+        )
+    return model
 
 
 def check_fields(config, given=()):

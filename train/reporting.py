@@ -14,7 +14,7 @@ from train import (
 )
 from train import workdir as workdirs
 from train.errors import UserError
-from train.result import dataset_title, decimals
+from train.result import bound, dataset_title, with_error
 
 RUN_COLUMNS = (
     'run',
@@ -166,11 +166,10 @@ def pictures(studies):
 
 def _run_row(name, found):
     config = found['config']
-    value, error = (_number(found[name]) for name in ('nats', 'nats_2se'))
     key = (config['model'], dataset_title(config))
-    kind = 'exact' if found['exact'] else f'bound, {found["num_samples"]} samples'
+    kind = 'exact' if found['exact'] else bound(found)
     bits = f'{_number(found["bits_per_dim"]):.3f}' if 'bits_per_dim' in found else ''
-    nats = f'{value:.{decimals(error)}f} +- {error:.{decimals(error)}f}'
+    nats = with_error(_number(found['nats']), found['nats_2se'])
     if found['split'] != 'test':
         nats += f', {found["split"]} split'
     return (name, *key, nats, bits, kind, found['epochs'], *published.RUNS.get(key, ('', '')))

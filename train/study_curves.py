@@ -22,9 +22,11 @@ def next_points(session, found: dict, broke: np.ndarray) -> dict:
     A seed that stopped early keeps its last numbers; one that broke has nan from then on. Training's numbers go from
     model space to data space by the mean of validation's log-determinants, which belong to the reconstruction.
 
-    found: 'value' and 'log_det' of the validation split, (seeds, N). broke: (seeds,) bool, in this epoch.
+    found: 'log_likelihood' and 'log_det' of the validation split, (seeds, N). broke: (seeds,) bool, in this epoch.
     """
-    value, log_det = (found[name].astype(np.float64).mean(axis=1) for name in ('value', 'log_det'))
+    value, log_det = (
+        found[name].astype(np.float64).mean(axis=1) for name in ('log_likelihood', 'log_det')
+    )
     terms = means(session.sums)
     loss = training_loss(terms)
     points = {'train': np.nan if loss is None else loss - log_det}

@@ -12,7 +12,7 @@ from train import experiment as experiments
 from train.data import batches
 from train.data.preprocessing import Preprocessing
 from train.errors import UserError
-from train.evaluation import SPLITS
+from train.evaluation import SPLITS, log_likelihood
 from train.randomness import MODEL, Seeds, example_keys
 from train.step import make_step, preprocess
 from train.study_session import resized
@@ -146,7 +146,10 @@ class StudyEvaluator:
         self._calls = {}
 
     def __call__(self, state, source, split, quantity, num_samples):
-        """{'value': (seeds, N), 'log_det': (seeds, N)} of 'elbo' or 'log_likelihood' under a spread state, in nats."""
+        """{'log_likelihood', 'log_det'}, (seeds, N) each, in nats, of a split under a spread state.
+
+        quantity: 'log_likelihood', see `train.evaluation.log_likelihood` for what else it gives, or 'elbo'.
+        """
         key = (split, quantity, num_samples)
         if key not in self._calls:
             function = self._function(split, quantity, num_samples)
@@ -165,6 +168,7 @@ class StudyEvaluator:
     def _function(self, split, quantity, num_samples):
         model = self._experiment.model
         seed = self._experiment.seeds.data
+        importance = self._experiment.config.importance
 
         def values(state, raw, indices):
             keys = example_keys(seed, 'eval_noise', SPLITS[split], indices)
@@ -176,11 +180,9 @@ class StudyEvaluator:
                         lambda i: model.apply(state.variables, x, fold_in(keys, i), method='elbo'),
                         jnp.arange(num_samples),
                     )
-                    value = draws.mean(axis=0)
+                    found = {'log_likelihood': draws.mean(axis=0)}
                 else:
-                    value = model.apply(
-                        state.variables, x, keys, num_samples, method='log_likelihood'
-                    )
-            return {'value': value, 'log_det': log_det}
+                    found = log_likelihood(model, state.variables, x, keys, num_samples, importance)
+            return {**found, 'log_det': log_det}
 
         return values

@@ -27,7 +27,9 @@ def finished(workdir, config):
     if not path.exists():
         return None
     found = workdirs.read_json(path, ('num_samples', 'stopped', 'epochs'))
-    evaluated = found['num_samples'] in (None, config.num_samples)
+    bound = {name: found.get(name) for name in ('num_samples', 'importance')}
+    wanted = {'num_samples': config.num_samples, 'importance': config.importance}
+    evaluated = found['num_samples'] is None or bound == wanted
     return found if evaluated and (found['stopped'] or found['epochs'] >= config.epochs) else None
 
 
@@ -41,12 +43,14 @@ def conclude(study, session, workdir):
     best = _best_state(session)
     best_epochs = [stopping.best_epoch for stopping in session.stoppings[:count]]
     trained = np.array(best_epochs) > 0
+    test_nats, sampling = _test(study, best)
     found = {
         'model': config.model,
         'dataset': result.dataset_title(config),
         'quantity': 'exact log-likelihood' if model.exact else 'importance-weighted bound',
         'validation_quantity': 'nll' if model.exact else 'negative ELBO',
         'num_samples': None if model.exact else config.num_samples,
+        'importance': None if model.exact else config.importance,
         'seeds': [vars(seeds) for seeds in study.seeds[:count]],
         'epochs': session.step // study.per_epoch,
         'stopped': not session.running.any(),
@@ -59,7 +63,8 @@ def conclude(study, session, workdir):
         },
         'diverged': list(session.diverged[:count]),
         'best_epochs': best_epochs,
-        'test_nats': np.where(trained, _test(study, best)[:count], np.nan).tolist(),
+        'test_nats': np.where(trained, test_nats, np.nan).tolist(),
+        **sampling,
         'test_evaluations': looks,
         'entropy': study.data.entropy,
         'metrics': study_summary.metrics(curves['validation'], curves['train']),
@@ -82,12 +87,23 @@ def _best_state(session):
 
 
 def _test(study, best):
-    """(seeds,) mean test log-likelihood in nats, data space, under a host state of all seeds."""
-    state = study_parts.spread(best, study.experiment.devices)
+    """Test log-likelihood in nats of data space, (seeds,), under a host state of all seeds, and what tells its bias.
+
+    The latter, {} without importance sampling, is a dict of lists with an entry for each seed, in nats of data space
+    as well, see `result.importance_sampling`.
+    """
+    state, count = study_parts.spread(best, study.experiment.devices), study.config.num_seeds
     samples = 1 if study.experiment.model.exact else study.config.num_samples
     values = study.evaluate(state, study.data.source('test'), 'test', 'log_likelihood', samples)
-    total = values['value'].astype(np.float64) + values['log_det'].astype(np.float64)
-    return total.mean(axis=1)
+    log_det = values.pop('log_det').astype(np.float64)
+    for name in {'log_likelihood', 'log_likelihood_at_tenth'} & values.keys():
+        values[name] = values[name].astype(np.float64) + log_det
+    sampling = [
+        result.importance_sampling({name: value[seed] for name, value in values.items()})
+        for seed in range(count)
+    ]
+    by_name = {name: [of_seed[name] for of_seed in sampling] for name in sampling[0]}
+    return values['log_likelihood'].mean(axis=1)[:count], by_name
 
 
 def _pictures(study, found, best, trained, workdir, step):

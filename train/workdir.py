@@ -30,6 +30,7 @@ FREE_FIELDS = frozenset(
         'on_nan',
         'max_rollbacks',
         'num_samples',
+        'importance',
         'final_split',
         'seed_axis',
     ]

@@ -47,6 +47,22 @@ class IndependentGaussian:
         mean, std = self._mean_and_std(f)
         return mean + std * jax.random.normal(key, mean.shape, mean.dtype)
 
+    def score(self, x, f):
+        """d log p(x | f) / df, (..., 2 D) for x (..., D)."""
+        mean, std = self._mean_and_std(f)
+        by_std = ((x - mean) ** 2 / std**2 - 1.0) / std
+        return jnp.concatenate([(x - mean) / std**2, by_std * self._slope(f)], axis=-1)
+
+    def curvature(self, f):
+        """E[-d^2 log p(x | f) / df^2] over x ~ p(x | f), which is diagonal and positive, (..., 2 D)."""
+        _, std = self._mean_and_std(f)
+        return jnp.concatenate([1.0 / std**2, 2.0 * (self._slope(f) / std) ** 2], axis=-1)
+
+    @staticmethod
+    def _slope(f):
+        """ds/da, (..., D)."""
+        return nn.sigmoid(jnp.split(f, 2, axis=-1)[1])
+
     @staticmethod
     def _mean_and_std(f):
         mean, a = jnp.split(f, 2, axis=-1)

@@ -82,6 +82,7 @@ class DRAW(LatentVariableModel, kw_only=True):
     observation_layer: bool = True
     attention: int | None = None
     kl: str = 'analytic'
+    refinable = False
 
     def setup(self):
         num_features = math.prod(self.shape)

@@ -3,6 +3,10 @@
     log p(x) ~ log 1/K sum_k w_k,   w_k = p(x | z_k) p(z_k) / q(z_k | x),   z_k ~ q(z | x)
 
 Burda, Grosse, Salakhutdinov, "Importance Weighted Autoencoders", 2015, arXiv 1509.00519.
+
+Where q misses most of the posterior, a few weights are the whole sum: the estimate is then far too low, by nats that
+no spread of the weights shows, since what would show it was not drawn. The effective sample size says so when it is
+near 1, and the estimate from the first tenth of the draws when it is well below that from all of them.
 """
 
 import jax
@@ -21,13 +25,16 @@ class Estimate:
     Attributes:
       log_likelihood: log of the mean weight, in nats; a lower bound on log p(x) in expectation.
       effective_sample_size: (sum w)^2 / sum w^2, between 1 and K.
-      standard_error: of log_likelihood, by the delta method; infinite for K = 1, where nothing is
-        known of it.
+      standard_error: the sampling noise of log_likelihood, by the delta method, sqrt((K / ESS - 1) / (K - 1)); infinite
+        for K = 1. It knows nothing of the bias, and is at most 1 nat however wrong the estimate is: trust it only where
+        the effective sample size is in the tens or above.
+      log_likelihood_at_tenth: the same from the first K // 10 of these draws; None for K < 10.
     """
 
     log_likelihood: jax.Array
     effective_sample_size: jax.Array
     standard_error: jax.Array
+    log_likelihood_at_tenth: jax.Array | None
 
 
 def estimate(log_weights, keys, num_samples):
@@ -40,27 +47,35 @@ def estimate(log_weights, keys, num_samples):
     """
     if num_samples < 1:
         raise ValueError(f'num_samples must be at least 1; got {num_samples}; pass 1 or more.')
-    size = min(BLOCK, num_samples)
+    size, tenth = min(BLOCK, num_samples), num_samples // 10
 
     def add_block(sums, block):
         log_w = log_weights(example_keys.fold_in(keys, block), size)
-        unused = block * size + jnp.arange(size) >= num_samples
-        log_w = jnp.where(unused[:, None], -jnp.inf, log_w)
-        of_block = jax.nn.logsumexp(log_w, axis=0), jax.nn.logsumexp(2.0 * log_w, axis=0)
+        number = block * size + jnp.arange(size)
+        log_w = _first(log_w, number, num_samples)
+        of_block = (log_w, 2.0 * log_w, _first(log_w, number, tenth))
+        of_block = tuple(jax.nn.logsumexp(values, axis=0) for values in of_block)
         return jax.tree.map(jnp.logaddexp, sums, of_block), None
 
     shape = jax.eval_shape(lambda k: log_weights(k, size), keys)
     nothing = jnp.full(shape.shape[1:], -jnp.inf, shape.dtype)
     blocks = jnp.arange(-(-num_samples // size))
-    (log_sum, log_sum_of_squares), _ = jax.lax.scan(add_block, (nothing, nothing), blocks)
-    return _summarise(log_sum, log_sum_of_squares, num_samples)
+    sums, _ = jax.lax.scan(add_block, (nothing, nothing, nothing), blocks)
+    return _summarise(*sums, num_samples)
 
 
-def _summarise(log_sum, log_sum_of_squares, num_samples):
+def _first(log_w, number, count):
+    """log w (n, B), of the draws with these numbers (n,), without the weights of all but the first `count`."""
+    return jnp.where((number < count)[:, None], log_w, -jnp.inf)
+
+
+def _summarise(log_sum, log_sum_of_squares, log_sum_at_tenth, num_samples):
     size = jnp.exp(2.0 * log_sum - log_sum_of_squares)
     size = jnp.clip(size, 1.0, num_samples)  # rounding can leave the interval by a hair
     if num_samples == 1:
         error = jnp.full_like(log_sum, jnp.inf)
     else:
         error = jnp.sqrt((num_samples / size - 1.0) / (num_samples - 1.0))
-    return Estimate(log_sum - jnp.log(float(num_samples)), size, error)
+    tenth = num_samples // 10
+    at_tenth = log_sum_at_tenth - jnp.log(float(tenth)) if tenth else None
+    return Estimate(log_sum - jnp.log(float(num_samples)), size, error, at_tenth)

@@ -92,6 +92,7 @@ class LadderVAE(LatentVariableModel, kw_only=True):
     separate_merge: bool = False
     axis_name: str | None = None
     kl: str = 'analytic'
+    refinable = False
 
     def __post_init__(self):
         likelihood(self.output)

@@ -27,6 +27,8 @@ FACTOR = 'factor'  # what is worth keeping for the backward pass of a step; the 
 KEEP_FACTOR = jax.checkpoint_policies.save_only_these_names(FACTOR)
 VALUES_AT_A_TIME = 2**20  # of the Jacobian, of all examples together: 4 MiB in float32
 
+LINE_SEARCH = (*(0.5**i for i in range(10)), 0.0)
+
 
 def newton_system(decoder, variables, likelihood):
     """Function (x (B, D), z (B, k)) -> (g (B, k), P (B, k, k)) for an unbound Linen decoder.
@@ -58,6 +60,17 @@ def newton_direction(decoder, variables, likelihood):
         return jax.lax.custom_linear_solve(product, gradient, solve, symmetric=True)
 
     return direction
+
+
+def best_step(log_joint, z, direction):
+    """z + a d with the best of the steps a = 1, 1/2 .. 2^-9, 0 by log_joint, for each example.
+
+    log_joint: (n, B, k) -> (n, B). No gradient goes through the choice of a.
+    """
+    scales = jnp.asarray(LINE_SEARCH, z.dtype)
+    values = log_joint(z[None] + scales[:, None, None] * direction[None])
+    best = jnp.argmax(jnp.nan_to_num(values, nan=-jnp.inf), axis=0)
+    return z + scales[best][:, None] * direction
 
 
 def _gradient_and_product(decoder, variables, likelihood, x, z):

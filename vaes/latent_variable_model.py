@@ -5,17 +5,20 @@
 Kingma, Welling, "Auto-Encoding Variational Bayes", 2013, arXiv 1312.6114.
 """
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
 from flows import keys as example_keys
-from vaes import importance
+from vaes import importance, laplace, refined
 from vaes.distributions import standard_normal_log_prob
 from vaes.groups import map_groups
 
 # What an example's key is used for.
 REFINEMENT, LATENT, IMPORTANCE = range(3)
+PROPOSALS = ('posterior', 'refined')  # what importance samples are drawn from
 # Outputs of one layer alive at a time in importance sampling: 4 MiB in float32 a temporary array, about a CPU's
 # cache (with 64 MiB it takes twice the time there).
 OUTPUTS_AT_A_TIME = 2**20
@@ -47,6 +50,8 @@ class LatentVariableModel(nn.Module, kw_only=True):
     kl: str = 'sample'
     kl_warmup_steps: int = 0
     exact = False
+    # Whether z is one vector with the prior N(0, I), for which `vaes.refined` can make a proposal.
+    refinable = True
 
     def __post_init__(self):
         if self.kl not in ('sample', 'analytic'):
@@ -106,23 +111,54 @@ class LatentVariableModel(nn.Module, kw_only=True):
         """log p(x) in nats by importance sampling, (B,); see `importance_estimate`."""
         return self.importance_estimate(x, keys, num_samples).log_likelihood
 
-    def importance_estimate(self, x, keys, num_samples):
-        """`importance.Estimate` of log p(x) from `num_samples` draws of q per example.
+    def proposal(self, x, keys, name='posterior'):
+        """What importance samples of x (B, D) are drawn from, one of PROPOSALS; keys (B,).
 
-        Examples go through in groups so that, for any B and any width of the layers, about 4 MiB
-        per temporary array are alive at a time.
+        'posterior': q(z | x). 'refined': made for each example, see `vaes.refined`; ValueError for a model whose z is
+        not one vector, and for a decoder without forward-mode differentiation.
+        """
+        if name not in PROPOSALS:
+            known = ' or '.join(PROPOSALS)
+            raise ValueError(f'The proposal must be {known}; got {name!r}; choose one.')
+        posterior = self.posterior(x, keys)
+        if name == 'posterior':
+            return posterior
+        if not self.refinable:
+            raise ValueError(
+                f"The proposal 'refined' needs a model whose z is one vector; {type(self).__name__} "
+                "has several that depend on each other: use 'posterior'."
+            )
+        decoder, variables = self.unbound_decoder()
+        likelihood = self.likelihood()
+        system = laplace.newton_system(decoder, variables, likelihood)
+
+        def log_joint(z):
+            f = decoder.apply(variables, z.reshape(-1, z.shape[-1]))
+            f = f.reshape(*z.shape[:-1], -1)
+            return likelihood.log_prob(x[None], f) + standard_normal_log_prob(z)
+
+        return refined.refine(posterior, keys, log_joint, lambda z: system(x, z))
+
+    def unbound_decoder(self):
+        """An unbound decoder and its variables: decoder.apply(variables, z) is `decode(z)`."""
+        model, variables = self.unbind()
+        return _Decoder(model), variables
+
+    def importance_estimate(self, x, keys, num_samples, proposal='posterior'):
+        """`importance.Estimate` of log p(x) from `num_samples` draws of a proposal per example.
+
+        proposal: 'posterior' or 'refined', see the method of that name. Examples go through in groups so that, for any
+        B and any width of the layers, about 4 MiB per temporary array are alive at a time.
         """
         model, variables = self.unbind()  # a bound module cannot be called inside lax.scan
 
         def estimate(rows):
             x_rows, keys_rows = x[rows], keys[rows]
             refinement = example_keys.fold_in(keys_rows, REFINEMENT)
-            posterior = model.apply(variables, x_rows, refinement, method='posterior')
+            q = model.apply(variables, x_rows, refinement, proposal, method='proposal')
 
             def log_weights(block_keys, size):
-                return model.apply(
-                    variables, x_rows, posterior, block_keys, size, method='log_weights'
-                )
+                return model.apply(variables, x_rows, q, block_keys, size, method='log_weights')
 
             draws = example_keys.fold_in(keys_rows, IMPORTANCE)
             return importance.estimate(log_weights, draws, num_samples)
@@ -150,6 +186,16 @@ class LatentVariableModel(nn.Module, kw_only=True):
         posterior = self.posterior(x, example_keys.fold_in(keys, REFINEMENT))
         z, _ = posterior.sample_and_log_prob(example_keys.fold_in(keys, LATENT))
         return self.decode_mean(z)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Decoder:
+    """`decode` of an unbound model, with the interface of a decoder that is a module."""
+
+    model: nn.Module
+
+    def apply(self, variables, z):
+        return self.model.apply(variables, z, method='decode')
 
 
 def _widest_output(variables):

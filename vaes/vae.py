@@ -107,6 +107,9 @@ class VAE(LatentVariableModel, kw_only=True):
         """f(z), the mean or the logits of x: (n, z_dim) -> (n, D)."""
         return self.decoder(z)
 
+    def unbound_decoder(self):
+        return self.decoder.unbind()
+
     def likelihood(self):
         """p(x | f)."""
         if self.output_dist == 'gaussian':

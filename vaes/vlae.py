@@ -21,7 +21,6 @@ from vaes.posterior import Posterior
 from vaes.vae import VAE
 
 UPDATE_RULES = ('damped', 'decayed', 'newton')
-LINE_SEARCH = (*(0.5**i for i in range(10)), 0.0)
 
 
 class VLAE(VAE, kw_only=True):
@@ -59,7 +58,7 @@ class VLAE(VAE, kw_only=True):
         def update(mu, step):
             towards_mode = direction(x, mu)
             if self.update_rule == 'newton':
-                mu = best_step(log_joint, mu, towards_mode)
+                mu = laplace.best_step(log_joint, mu, towards_mode)
             elif self.update_rule == 'decayed':
                 mu = mu + self.update_lr**step * towards_mode
             else:
@@ -81,14 +80,3 @@ class VLAE(VAE, kw_only=True):
         f = self.decode(trace.reshape(-1, self.z_dim)).reshape(*trace.shape[:2], -1)
         errors = -self.likelihood().log_prob(x[None], f)
         return {f'reconstruction_error_{t}': error for t, error in enumerate(errors)}
-
-
-def best_step(log_joint, z, direction):
-    """z + a d with the best of the steps a = 1, 1/2 .. 2^-9, 0 by log_joint, for each example.
-
-    log_joint: (n, B, k) -> (n, B). No gradient goes through the choice of a.
-    """
-    scales = jnp.asarray(LINE_SEARCH, z.dtype)
-    values = log_joint(z[None] + scales[:, None, None] * direction[None])
-    best = jnp.argmax(jnp.nan_to_num(values, nan=-jnp.inf), axis=0)
-    return z + scales[best][:, None] * direction
