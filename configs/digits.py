@@ -3,12 +3,12 @@
 python -m train.main --config=configs/digits.py
 """
 
-from configs import default
+from train import config as defaults
 
 
 def get_config(variant=''):
     """The experiment, or its `smoke` variant that ends in seconds."""
-    config = default.get_config()
+    config = defaults.get_config()
     config.dataset = 'digits'
     config.preprocessing = 'logit'
     config.logit_lambda = 1e-2
@@ -21,4 +21,4 @@ def get_config(variant=''):
     config.log_every = 10
     config.generation_every = 50
     smoke = {'epochs': 2, 'schedule_steps': 44, 'log_every': 1}
-    return default.with_variant(config, variant, {'smoke': smoke})
+    return defaults.with_variant(config, variant, {'smoke': smoke})

@@ -28,7 +28,7 @@ Here 10,000 of the training images validate and choose the checkpoint, SA-VAE go
 its context, both of which the published code misses. None of these has been run to its end here.
 """
 
-from configs import default
+from train import config as defaults
 
 
 def get_config(variant=''):
@@ -39,7 +39,7 @@ def get_config(variant=''):
 
 def of_dataset(dataset, variant, **variants):
     """The experiment on another dataset, with the variants that all of them have and those given."""
-    config = default.get_config()
+    config = defaults.get_config()
     config.dataset = dataset
     config.model = 'vlae'
     config.preprocessing = 'logit_mean'
@@ -66,4 +66,4 @@ def of_dataset(dataset, variant, **variants):
         'iaf_dim': 32,
         'num_samples': 10,
     }
-    return default.with_variant(config, variant, variants)
+    return defaults.with_variant(config, variant, variants)
