@@ -24,10 +24,10 @@ def finished(workdir, config):
 
 def conclude(experiment, data, session, saved, workdir):
     """Restore the best checkpoint, evaluate the final split (the test split, once), write and print the result."""
-    state, record, step = saved.restore_best(experiment.template())
+    per_epoch = experiment.steps_per_epoch
+    state, record, step = saved.restore_best(experiment.template(), per_epoch)
     replicated = on.replicate(state, experiment.devices)
     found = evaluate(experiment, data, replicated, experiment.config.final_split, workdir, step)
-    per_epoch = data.split_size('train') // experiment.config.batch_size
     found |= {
         'epochs': session.step // per_epoch,
         'best_epoch': record['stopping']['best_epoch'],

@@ -29,6 +29,6 @@ def load(workdir):
     workdir = workdirs.resolve(workdir)
     experiment = experiments.for_use(read_config(workdir))
     with reading(workdir) as saved:
-        state, _, _ = saved.restore_best(experiment.template())
+        state, _, _ = saved.restore_best(experiment.template(), experiment.steps_per_epoch)
     state = jax.device_put(state)
     return experiment.model, state.variables, state.preprocessing

@@ -107,7 +107,7 @@ class Training:
                     session = self._after_break(session, bad_step)
                     continue
                 if session.step % self._per_epoch:
-                    self._save(session, float('inf'))
+                    self._save(session)
                     self._stop(session)
                 speed = (session.step - start_step) / (time.monotonic() - start)
                 session = self._close_epoch(session, writer, progress, speed)
@@ -174,7 +174,7 @@ class Training:
         """Validate, decide, write and save."""
         config, epoch = self._config, session.step // self._per_epoch
         values = {'epoch': epoch, **means(session.sums), 'steps_per_second': speed}
-        session, loss = dataclasses.replace(session, sums={}), float('inf')
+        session = dataclasses.replace(session, sums={})
         if epoch % config.eval_every == 0:
             found = self._experiment.evaluator.validation(
                 session.state, self._validation, 'validation', config.eval_samples
@@ -186,20 +186,20 @@ class Training:
             values |= self._experiment.evaluator.diagnostics(session.state, self._validation)
             values |= {name: loss, f'{name}_2se': error, 'best_epoch': session.stopping.best_epoch}
         writer.scalars(session.step, values)
-        # Only an improvement is a candidate for the best, so that a tie keeps the earlier epoch.
-        self._save(session, loss if session.stopping.improved else float('inf'))
+        self._save(session)
         if epoch % config.log_every == 0:
             progress.line(showing.epoch_line(values))
         if config.generation and epoch % config.generation_every == 0:
             showing.samples(self._experiment, session, self._validation, self._workdir, writer)
         return session
 
-    def _save(self, session, loss):
+    def _save(self, session):
         if session.step in self._saved.steps():
             return
         state = on.unreplicate(session.state)
         record = {**session.record(), 'config': json.loads(self._config.to_json())}
-        self._saved.save(session.step, state, record, loss)
+        best_step = session.stopping.best_epoch * self._per_epoch
+        self._saved.save(session.step, state, record, best_step=best_step)
 
 
 def _collect(call, sums):

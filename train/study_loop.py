@@ -206,7 +206,7 @@ class Study:
         )
         record = resized_record(session.record(), count)
         record['config'] = json.loads(self.config.to_json())
-        self._saved.save(session.step, {'state': state, 'best': best}, record, float('inf'))
+        self._saved.save(session.step, {'state': state, 'best': best}, record)
 
 
 def _of_seeds(metrics):
