@@ -10,7 +10,9 @@ import shutil
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from etils import epath
 
+from train import kinds
 from train.checkpoint import Checkpoints, reading
 from train.errors import UserError
 from train.state import TrainState
@@ -206,15 +208,29 @@ def test_says_so_when_no_checkpoint_can_be_read_and_leaves_them(tmp_path):
 def test_says_so_when_the_best_checkpoint_cannot_be_read(tmp_path):
     save_all(tmp_path, [1.0, 2.0])
     truncate(tmp_path / 'checkpoints' / '1')
-    with pytest.raises(UserError, match='the best checkpoint in .* of step 1, must belong'):
+    with pytest.raises(UserError, match=r'the best checkpoint in .* of step 1, must belong'):
         best_step(tmp_path)
 
 
 def test_says_so_when_the_newest_checkpoint_which_names_the_best_cannot_be_read(tmp_path):
     save_all(tmp_path, [2.0, 1.0])
     truncate(tmp_path / 'checkpoints' / '2')
-    with pytest.raises(UserError, match='the newest checkpoint in .* of step 2, must belong'):
+    with pytest.raises(UserError, match=r'the newest checkpoint in .* of step 2, must belong'):
         best_step(tmp_path)
+
+
+@pytest.mark.parametrize(('name', 'expected'), [('stopping', 'run'), ('stoppings', 'study')])
+def test_kind_of_a_folder_is_in_its_newest_record(tmp_path, name, expected):
+    with Checkpoints(tmp_path) as saved:
+        saved.save(1, state_at(1), {'step': 1, name: {}})
+    folder = epath.Path(tmp_path)
+    assert kinds.kind(folder) == expected
+    kinds.check(folder, expected)
+    other = {'run': 'study', 'study': 'run'}[expected]
+    with pytest.raises(
+        UserError, match=f'go on with train.{"main" if expected == "run" else "study"}'
+    ):
+        kinds.check(folder, other)
 
 
 def test_checkpoint_of_other_shapes_is_not_taken_for_this_one(tmp_path):

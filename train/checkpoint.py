@@ -17,7 +17,7 @@ from flax import serialization
 from orbax.checkpoint import checkpoint_managers
 
 from train import devices as on
-from train import processes
+from train import kinds, processes
 from train.errors import UserError
 
 
@@ -261,7 +261,7 @@ def reading(workdir):
         raise UserError(
             f'{workdir} must hold a training run and has no checkpoints; give the folder that training printed.'
         )
-    if (epath.Path(workdir) / 'study.json').exists():
+    if kinds.kind(epath.Path(workdir)) == 'study':
         raise UserError(
             f'{workdir} must hold a single run and holds a study, whose results are in its study.json and tables; '
             'give the folder of a run of train.main.'

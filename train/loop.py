@@ -10,7 +10,7 @@ import numpy as np
 from absl import logging
 from clu import parameter_overview
 
-from train import autopsy, checkpoint, conclusion, processes, showing, warm_start
+from train import autopsy, checkpoint, conclusion, kinds, processes, showing, warm_start
 from train import data as datasets
 from train import devices as on
 from train import experiment as experiments
@@ -34,6 +34,7 @@ def run(config, workdir):
 
     Raises UserError for what the user can mend, NonFiniteError when the numbers break, StoppedError after a signal.
     """
+    kinds.check(workdir, 'run')
     workdirs.check(workdir, config)
     finished = conclusion.finished(workdir, config)
     if finished:

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 from absl import logging
 
-from train import checkpoint, processes, study_parts, study_results
+from train import checkpoint, kinds, processes, study_parts, study_results
 from train import data as datasets
 from train import experiment as experiments
 from train import workdir as workdirs
@@ -41,6 +41,7 @@ def run(config, workdir):
     if jax.process_count() > 1:
         raise UserError(f'train.study runs in one process, found {jax.process_count()}.')
     study_parts.check_fields(config)
+    kinds.check(workdir, 'study')
     workdirs.check(workdir, config)
     finished = study_results.finished(workdir, config)
     if finished:

@@ -18,7 +18,7 @@ def finished(workdir, config):
     path = workdir / 'study.json'
     if not path.exists():
         return None
-    found = workdirs.read_json(path, ('num_samples', 'stopped', 'epochs'))
+    found = workdirs.read_json(path, {'num_samples': int | None, 'stopped': bool, 'epochs': int})
     evaluated = found['num_samples'] in (None, config.num_samples)
     return found if evaluated and (found['stopped'] or found['epochs'] >= config.epochs) else None
 
