@@ -15,8 +15,8 @@ import ml_collections
 
 from benchmarks import figures, timing
 from benchmarks.trainer_overhead import images
-from configs import default
 from flows.keys import fold_in
+from train import config as defaults
 from train import devices as on
 from train import experiment as experiments
 from train.data.sources import Subset
@@ -31,7 +31,7 @@ LIKELIHOOD, SAMPLING = 'MLP flow, {} in a call', 'VAE, {} in a call'
 
 def trained(model, source):
     """(experiment, state on the devices) of a model with the default settings, at its start."""
-    config = default.get_config()
+    config = defaults.get_config()
     config.update({'model': model, 'preprocessing': 'logit', 'init_examples': 1000})
     experiment = experiments.create(ml_collections.FrozenConfigDict(config))
     state = experiments.fresh_state(experiment, source)

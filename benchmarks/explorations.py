@@ -4,7 +4,7 @@ import math
 
 from benchmarks import records
 from benchmarks.records import figure
-from configs import default
+from train import config as defaults
 from train.markdown import table
 from train.study_statistics import student_quantile
 
@@ -33,7 +33,7 @@ def _is_run_of(candidate, found):
     nats, loss = candidate['validation_nats'], found.get('validation_loss')
     if found['split'] != 'test' or nats is None or loss is None:
         return False
-    config = default.get_config().to_dict() | found['config']
+    config = defaults.get_config().to_dict() | found['config']
     digits = len(str(nats).partition('.')[2])
     return (
         candidate['seeds'] == [config['seed']]

@@ -11,13 +11,14 @@ import shlex
 
 import numpy as np
 
-from configs import default
+import configs
+from train import config as defaults
 from train.result import LOOSE_BELOW, decimals
 from train.study_metrics import quantile
 from train.study_statistics import mean_interval
 from train.workdir import FREE_FIELDS
 
-CONFIGS = pathlib.Path(default.__file__).parent
+CONFIGS = pathlib.Path(configs.__file__).parent
 # What changes how a run goes or where it is measured; the rest of FREE_FIELDS changes neither.
 SHOWN_FIELDS = {'epochs', 'num_samples', 'importance', 'final_split'}
 
@@ -142,7 +143,7 @@ def command(found):
 def _config_files():
     """(file[:variant], its fields) of every config, and of each variant whose name is in its docstring."""
     found = []
-    for stem in sorted({path.stem for path in CONFIGS.glob('*.py')} - {'__init__', 'default'}):
+    for stem in sorted({path.stem for path in CONFIGS.glob('*.py')} - {'__init__'}):
         module, file = importlib.import_module(f'configs.{stem}'), f'configs/{stem}.py'
         found.append((file, module.get_config().to_dict()))
         for variant in sorted(set(re.findall(r'\w+', module.__doc__))):
@@ -153,7 +154,7 @@ def _config_files():
 
 def _overrides(fields, found):
     """The fields in which a record differs from a config; a field younger than the record was at its default."""
-    past = default.get_config().to_dict() | found['config']
+    past = defaults.get_config().to_dict() | found['config']
     ignored = FREE_FIELDS - SHOWN_FIELDS
     if found.get('num_samples') is None:
         ignored = ignored | {'num_samples', 'importance', 'kl'}  # of latent-variable models alone

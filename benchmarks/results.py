@@ -34,8 +34,9 @@ Written by `python -m benchmarks.results` from the files under `results/`; edit 
   far below the published one. Figures are nats per example, higher is better, unless a section says otherwise; +- is
   two standard errors over test examples. *Kind* says whether a likelihood is exact, a bound, or importance-weighted (a
   tighter bound), then with the effective sample size (ESS) of its weights. Of a *loose bound* a few weights are the
-  whole sum (ESS under 10): it is too low by an amount that +- does not show. *Seed*: one run of this seed, where it is not said that there are more. *(converted here)* marks bits
-  per dimension that follow from the published nats; they were not published.
+  whole sum (ESS under 10): it is too low by an amount that +- does not show. *Seed*: one run of this seed, where it is
+  not said that there are more. *(converted here)* marks bits per dimension that follow from the published nats; they
+  were not published.
 - How often each test split was looked at, replaced records included, is under
   [Looks at the test splits](#looks-at-the-test-splits).
 - Device, wall time and command of each record are under [Records](#records).

@@ -24,8 +24,8 @@ import numpy as np
 
 import flows
 from benchmarks import figures, timing, zoo_steps
-from configs import default
 from flows import compiler
+from train import config as defaults
 from train import experiment as experiments
 from train.models import MODELS
 
@@ -111,7 +111,7 @@ def bijector(name, width, batch):
 
 def model(name, width, batch):
     """(function, arguments): the objective of a model and its gradient."""
-    config = default.get_config()
+    config = defaults.get_config()
     config.update(
         model=name, dataset=DATASETS[width], preprocessing=zoo_steps.preprocessing_of(name)
     )

@@ -2,7 +2,7 @@
 
     python -m benchmarks.zoo_steps [--batches=32,128,512] [--models=vae,iaf] [--seconds=1.0]
 
-Every model of `train.models.MODELS` with the defaults of `configs/default.py`, on random images of MNIST's size, and
+Every model of `train.models.MODELS` with the defaults of `train/config.py`, on random images of MNIST's size, and
 those that take vectors on points in the plane too. The whole step is measured: noise, preprocessing, gradient, update,
 finite checks; compilation is left out.
 """
@@ -16,7 +16,7 @@ import numpy as np
 
 from benchmarks import figures, timing
 from benchmarks.trainer_overhead import images
-from configs import default
+from train import config as defaults
 from train import devices as on
 from train import experiment as experiments
 from train.data.sources import ArraySource
@@ -40,7 +40,7 @@ def preprocessing_of(model):
 
 def prepared(model, batch_size, planar):
     """(experiment, source, steps in a call) of a model on random data."""
-    config = default.get_config()
+    config = defaults.get_config()
     steps = MANY_STEPS if planar else FEW_STEPS
     config.update({'model': model, 'batch_size': batch_size, 'steps_per_call': steps})
     config.init_examples = min(batch_size, 32)

@@ -8,12 +8,12 @@ for the flow, so compare `nats_data_space` of the result. The authors published 
 tables; these are ours.
 """
 
-from configs import default
+from train import config as defaults
 
 
 def get_config(variant=''):
     """The experiment, or its `smoke` variant that ends in seconds."""
-    config = default.get_config()
+    config = defaults.get_config()
     config.dataset = 'bsds300'
     config.preprocessing = 'standardise'
     config.num_layers = 8
@@ -27,4 +27,4 @@ def get_config(variant=''):
     config.eval_batch_size = 10_000
     config.generation = False
     smoke = {'epochs': 1, 'max_rows': 50_000, 'schedule_steps': 97}
-    return default.with_variant(config, variant, {'smoke': smoke})
+    return defaults.with_variant(config, variant, {'smoke': smoke})

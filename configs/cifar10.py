@@ -7,12 +7,12 @@ published for this model; a full-covariance Gaussian has 2367 nats in the same s
 al. 2017, arXiv:1705.07057, whose flows reach 2936).
 """
 
-from configs import default
+from train import config as defaults
 
 
 def get_config(variant=''):
     """The experiment, or its `smoke` variant on a few images."""
-    config = default.get_config()
+    config = defaults.get_config()
     config.dataset = 'cifar10'
     config.preprocessing = 'logit'
     config.logit_lambda = 0.05
@@ -24,4 +24,4 @@ def get_config(variant=''):
     config.epochs = 50
     config.steps_per_call = 10
     smoke = {'epochs': 1, 'max_rows': 400, 'schedule_steps': 3, 'steps_per_call': 3}
-    return default.with_variant(config, variant, {'smoke': smoke})
+    return defaults.with_variant(config, variant, {'smoke': smoke})

@@ -5,16 +5,16 @@
 Logit space, lambda 1e-6, 50,000 / 10,000 / 10,000 as on MNIST. No figure is published.
 """
 
-from configs import default
+from train import config as defaults
 
 
 def get_config(variant=''):
     """The experiment, or its `smoke` variant that ends in seconds."""
-    config = default.get_config()
+    config = defaults.get_config()
     config.dataset = 'fashion_mnist'
     config.preprocessing = 'logit'
     config.lr = 3e-4
     config.schedule = 'cosine'
     config.schedule_steps = 19_890  # 51 epochs
     config.epochs = 51
-    return default.with_variant(config, variant, {'smoke': {'epochs': 1, 'schedule_steps': 390}})
+    return defaults.with_variant(config, variant, {'smoke': {'epochs': 1, 'schedule_steps': 390}})

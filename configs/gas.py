@@ -6,12 +6,12 @@ MAF's table and splits: 852,174 / 94,685 / 105,206 rows of 8 numbers. Published:
 (2 standard errors). The authors published no settings for the tables; these are ours.
 """
 
-from configs import default
+from train import config as defaults
 
 
 def get_config(variant=''):
     """The experiment, or its `smoke` variant that ends in seconds."""
-    config = default.get_config()
+    config = defaults.get_config()
     config.dataset = 'gas'
     config.num_layers = 16
     config.alpha = 0.3
@@ -24,4 +24,4 @@ def get_config(variant=''):
     config.eval_batch_size = 20_000
     config.generation = False
     smoke = {'epochs': 1, 'max_rows': 50_000, 'schedule_steps': 48}
-    return default.with_variant(config, variant, {'smoke': smoke})
+    return defaults.with_variant(config, variant, {'smoke': smoke})

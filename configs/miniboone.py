@@ -6,12 +6,12 @@ MAF's table and splits: 29,556 / 3,284 / 3,648 rows of 43 numbers. Published: -1
 (2 standard errors). The authors published no settings for the tables; these are ours.
 """
 
-from configs import default
+from train import config as defaults
 
 
 def get_config(variant=''):
     """The experiment, or its `smoke` variant that ends in seconds."""
-    config = default.get_config()
+    config = defaults.get_config()
     config.dataset = 'miniboone'
     config.num_layers = 8
     config.alpha = 0.3
@@ -23,4 +23,4 @@ def get_config(variant=''):
     config.look_ahead = 20
     config.generation = False
     smoke = {'epochs': 1, 'schedule_steps': 230}
-    return default.with_variant(config, variant, {'smoke': smoke})
+    return defaults.with_variant(config, variant, {'smoke': smoke})

@@ -7,12 +7,12 @@ Logit space, lambda 1e-6, 50,000 / 10,000 / 10,000. Published, with the relative
 depth and the way to the gradient were chosen on the validation split; RESULTS.md has what was compared.
 """
 
-from configs import default
+from train import config as defaults
 
 
 def get_config(variant=''):
     """The experiment, or its `smoke` variant that ends in seconds."""
-    config = default.get_config()
+    config = defaults.get_config()
     config.dataset = 'mnist'
     config.preprocessing = 'logit'
     config.alpha = 0.2
@@ -27,4 +27,4 @@ def get_config(variant=''):
     config.generation_every = 50
     config.eval_batch_size = 5000  # each call factors every W
     smoke = {'epochs': 1, 'schedule_steps': 390, 'warmup': 50}
-    return default.with_variant(config, variant, {'smoke': smoke})
+    return defaults.with_variant(config, variant, {'smoke': smoke})

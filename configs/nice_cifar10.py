@@ -12,12 +12,12 @@ at random, the even components drive first, decay 0.999, 25,000 steps of 200; it
 figure.
 """
 
-from configs import default
+from train import config as defaults
 
 
 def get_config(variant=''):
     """The experiment, the setting of the PyTorch code, or the `smoke` variant that ends in seconds."""
-    config = default.get_config()
+    config = defaults.get_config()
     config.dataset = 'cifar10'
     config.preprocessing = 'zca'
     config.symmetric_range = True
@@ -46,4 +46,4 @@ def get_config(variant=''):
         'max_rows': 2000,
         'preprocessing': 'mean',
     }
-    return default.with_variant(config, variant, {'smoke': smoke, 'pytorch': pytorch})
+    return defaults.with_variant(config, variant, {'smoke': smoke, 'pytorch': pytorch})

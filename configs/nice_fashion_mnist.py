@@ -8,12 +8,12 @@ with epsilon 1e-4, 25,000 steps of 200. The code publishes no figure, and its me
 was that of MNIST; here it is Fashion-MNIST's.
 """
 
-from configs import default
+from train import config as defaults
 
 
 def get_config(variant=''):
     """The experiment, or its `smoke` variant that ends in seconds."""
-    config = default.get_config()
+    config = defaults.get_config()
     config.dataset = 'fashion_mnist'
     config.preprocessing = 'mean'
     config.model = 'nice'
@@ -24,4 +24,4 @@ def get_config(variant=''):
     config.eps = 1e-4
     config.epochs = 100
     smoke = {'epochs': 1, 'hidden_layers': 1, 'hidden_units': 64}
-    return default.with_variant(config, variant, {'smoke': smoke})
+    return defaults.with_variant(config, variant, {'smoke': smoke})

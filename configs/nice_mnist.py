@@ -10,12 +10,12 @@ PyTorch code (fmu2/NICE): pixels centred, the even components drive first, decay
 of 200; it publishes no figure.
 """
 
-from configs import default
+from train import config as defaults
 
 
 def get_config(variant=''):
     """The experiment, the setting of the PyTorch code, or the `smoke` variant that ends in seconds."""
-    config = default.get_config()
+    config = defaults.get_config()
     config.dataset = 'mnist'
     config.model = 'nice'
     config.prior = 'logistic'
@@ -27,4 +27,4 @@ def get_config(variant=''):
     config.look_ahead = 100
     pytorch = {'preprocessing': 'mean', 'partition': 'even_first', 'b2': 0.999, 'epochs': 100}
     smoke = {'epochs': 1, 'hidden_layers': 1, 'hidden_units': 64}
-    return default.with_variant(config, variant, {'smoke': smoke, 'pytorch': pytorch})
+    return defaults.with_variant(config, variant, {'smoke': smoke, 'pytorch': pytorch})

@@ -11,12 +11,12 @@ public PyTorch code (fmu2/NICE): the even components drive first, decay 0.999, 2
 it publishes no figure.
 """
 
-from configs import default
+from train import config as defaults
 
 
 def get_config(variant=''):
     """The experiment, the setting of the PyTorch code, or the `smoke` variant that ends in seconds."""
-    config = default.get_config()
+    config = defaults.get_config()
     config.dataset = 'svhn_cropped'
     config.preprocessing = 'zca'
     config.model = 'nice'
@@ -38,4 +38,4 @@ def get_config(variant=''):
         'max_rows': 2000,
         'preprocessing': 'mean',
     }
-    return default.with_variant(config, variant, {'smoke': smoke, 'pytorch': pytorch})
+    return defaults.with_variant(config, variant, {'smoke': smoke, 'pytorch': pytorch})

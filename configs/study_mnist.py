@@ -14,12 +14,12 @@ ladder VAE merges its encoder with the prior; `--config.separate_merge=True` giv
 `--config.attention=N` lets DRAW read and write windows of N x N filters, which the published study did not use.
 """
 
-from configs import default
+from train import config as defaults
 
 
 def get_config(variant=''):
     """The study, or its `smoke` variant that ends in seconds for the VAE."""
-    config = default.get_config()
+    config = defaults.get_config()
     config.model = 'study_vae'
     config.kl = 'analytic'
     config.dataset = 'mnist'
@@ -46,4 +46,4 @@ def get_config(variant=''):
         'eval_batch_size': 256,
         'num_samples': 5,
     }
-    return default.with_variant(config, variant, {'smoke': smoke})
+    return defaults.with_variant(config, variant, {'smoke': smoke})

@@ -16,12 +16,12 @@ on. The checkerboard was trained by `:long --config.toy_name=checkerboard --conf
 `--config.kl_warmup_steps` says so (published: over 100 epochs).
 """
 
-from configs import default
+from train import config as defaults
 
 
 def get_config(variant=''):
     """The study, its `long` variant for the flow, or its `smoke` variant that ends in seconds."""
-    config = default.get_config()
+    config = defaults.get_config()
     config.model = 'flow'
     config.kl = 'analytic'
     config.dataset = 'toy'
@@ -57,4 +57,4 @@ def get_config(variant=''):
             'num_samples': 10,
         },
     }
-    return default.with_variant(config, variant, variants)
+    return defaults.with_variant(config, variant, variants)

@@ -6,12 +6,12 @@ The gaps to the entropies are in RESULTS.md. Depth, slope and gradient were chos
 eight layers on 5,000 points end 0.7 above its entropy.
 """
 
-from configs import default
+from train import config as defaults
 
 
 def get_config(variant=''):
     """The experiment, or its `smoke` variant that ends in seconds."""
-    config = default.get_config()
+    config = defaults.get_config()
     config.dataset = 'toy'
     config.toy_name = 'sine'
     config.toy_size = 20_000
@@ -34,4 +34,4 @@ def get_config(variant=''):
         'eval_every': 1,
         'log_every': 1,
     }
-    return default.with_variant(config, variant, {'smoke': smoke})
+    return defaults.with_variant(config, variant, {'smoke': smoke})

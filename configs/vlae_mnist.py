@@ -29,7 +29,7 @@ Here 10,000 of the training images validate and choose the checkpoint, SA-VAE go
 its context, both of which the published code misses. None of these has been run to its end here.
 """
 
-from configs import default
+from train import config as defaults
 
 # Of the published code's first release. Its start belongs to MNIST alone: on CIFAR-10 it has a KL of 2e8 nats.
 RELEASE = {
@@ -58,7 +58,7 @@ def get_config(variant=''):
 
 def of_dataset(dataset, variant, **variants):
     """The experiment on another dataset, with the variants that all of them have and those given."""
-    config = default.get_config()
+    config = defaults.get_config()
     config.dataset = dataset
     config.model = 'vlae'
     config.preprocessing = 'logit_mean'
@@ -70,4 +70,4 @@ def of_dataset(dataset, variant, **variants):
     config.eval_every = 5
     config.eval_batch_size = 200
     shared = {'release': RELEASE, 'pixels': {'preprocessing': 'pixel_mean'}, 'smoke': SMOKE}
-    return default.with_variant(config, variant, shared | variants)
+    return defaults.with_variant(config, variant, shared | variants)

@@ -1,21 +1,27 @@
-"""Kills and stops at random moments: `python -m tests.faults --kills=30 --stops=10 --seed=0`.
+"""Kills and stops at random moments: `python -m tests.faults --kills=30 --stops=10 --studies=10 --seed=0`.
 
 Each trial starts the same short run, ends it by a signal at a random moment (in training, in a save, in start-up), and
 starts it again until it finishes; the end has to equal an uninterrupted run to the bit. Runs are forked from one
-process that has its imports behind it.
+process that has its imports behind it. Studies are killed and go on with another number of devices each time, and end
+as an undisturbed one to rounding. With `--preparations=3 --manual_dir=FOLDER` of MNIST's four original files, TFDS is
+killed while it prepares them, and the next command has to end with the same rows.
 """
 
 import argparse
+import functools
+import hashlib
 import json
 import os
 import pathlib
 import random
 import signal
+import subprocess
 import sys
 import tempfile
 import time
 import traceback
 
+import numpy as np
 from etils import epath
 
 from tests import runs
@@ -34,13 +40,25 @@ def short_run(folder):
     return loop.run(config, epath.Path(folder))
 
 
-def child(folder):
+def short_study(folder, devices):
+    """The study that is disturbed, on so many devices of a process that has not started JAX."""
+    os.environ['XLA_FLAGS'] = f'--xla_force_host_platform_device_count={devices}'
+    from train import study_loop
+
+    config = runs.config(
+        **{'model': 'flow', 'num_couplings': 2, 'num_seeds': 3, 'seed_data': 0, 'toy_size': 2048},
+        **{'epochs': 15, 'lr': 1e-3, 'steps_per_call': 4, 'num_devices': devices},
+    )
+    return study_loop.run(config, epath.Path(folder))
+
+
+def child(folder, run):
     """Run in a forked process, its messages in `folder.log`; exits with the run's code."""
     log = os.open(f'{folder}.log', os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(log, 1)
     os.dup2(log, 2)
     try:
-        short_run(folder)
+        run(folder)
     except StoppedError as stopped:
         pathlib.Path(f'{folder}.stopped').write_text(str(stopped.step))
         os._exit(stopped.exit_code)
@@ -50,11 +68,11 @@ def child(folder):
     os._exit(0)
 
 
-def start(folder):
+def start(folder, run=short_run):
     """The process id of a new run in a folder."""
     pid = os.fork()
     if pid == 0:
-        child(folder)
+        child(folder, run)
     return pid
 
 
@@ -154,21 +172,109 @@ def suite(folder, kills, stops, seed):
     return counts
 
 
+def study_outcome(folder):
+    """The numbers of a finished study: losses of each seed and epoch, and its likelihoods."""
+    found = json.loads(pathlib.Path(folder, 'study.json').read_text())
+    return {name: np.array(found[name]) for name in ('train', 'val', 'test_nats', 'best_epochs')}
+
+
+def studies(folder, kills, seed):
+    """Kill studies and go on with 1, 2 or 4 devices; returns (kills, studies, how many ended equal to the bit)."""
+    generator = random.Random(seed)
+    begin = time.monotonic()
+    if wait(start(f'{folder}/study', functools.partial(short_study, devices=2))) != 0:
+        raise AssertionError(f'the undisturbed study failed; see {folder}/study.log')
+    duration = time.monotonic() - begin
+    expected = study_outcome(f'{folder}/study')
+    sent = trials = equal = 0
+    while sent < kills:
+        trial, killed = f'{folder}/study-{trials}', 0
+        while killed < min(3, kills - sent):
+            run = functools.partial(short_study, devices=(4, 1, 2)[killed])
+            pid = start(trial, run)
+            time.sleep(generator.uniform(0.3, duration))
+            os.kill(pid, signal.SIGKILL)
+            code = wait(pid)
+            if code == 0:
+                break
+            if code != -signal.SIGKILL:
+                raise AssertionError(f'exit code {code}; see {trial}.log')
+            killed += 1
+        if wait(start(trial, functools.partial(short_study, devices=1))) != 0:
+            raise AssertionError(f'the resumed study failed; see {trial}.log')
+        found = study_outcome(trial)
+        for name, value in expected.items():
+            np.testing.assert_allclose(found[name], value, rtol=1e-5, err_msg=f'{name} of {trial}')
+        equal += all(np.array_equal(found[name], value) for name, value in expected.items())
+        sent, trials = sent + killed, trials + 1
+    return sent, trials, equal
+
+
+def prepare(folder, manual_dir):
+    """A process that makes MNIST ready in a folder."""
+    arguments = [f'--data_dir={folder}/tfds', f'--cache_dir={folder}/cache', '--dataset=mnist']
+    command = [sys.executable, '-m', 'train.prepare', *arguments, f'--manual_dir={manual_dir}']
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def prepared(folder):
+    """Path -> sha256 of the rows that runs read."""
+    cache = pathlib.Path(folder, 'cache')
+    files = sorted(cache.rglob('*.npy'))
+    return {str(f.relative_to(cache)): hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
+
+
+def preparations(folder, kills, manual_dir, seed):
+    """Kill so many preparations, each in a folder of its own, and check what the next command makes; the moments."""
+    generator = random.Random(seed)
+    begin = time.monotonic()
+    if prepare(f'{folder}/whole-data', manual_dir).wait() != 0:
+        raise AssertionError('the undisturbed preparation failed')
+    duration = time.monotonic() - begin
+    expected, moments = prepared(f'{folder}/whole-data'), []
+    for trial in range(kills):
+        place = f'{folder}/data-{trial}'
+        process = prepare(place, manual_dir)
+        moments.append(generator.uniform(0, duration))
+        time.sleep(moments[-1])
+        process.kill()
+        process.wait()
+        if prepare(place, manual_dir).wait() != 0 or prepared(place) != expected:
+            raise AssertionError(f'killed after {moments[-1]:.1f} s, the next preparation differs')
+    return [round(moment / duration, 2) for moment in moments]
+
+
 def main():
     """Run the suite and print what was tried."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--kills', type=int, default=30)
     parser.add_argument('--stops', type=int, default=10)
+    parser.add_argument('--studies', type=int, default=0, help='kills of studies')
+    parser.add_argument('--preparations', type=int, default=0, help='kills of preparations')
+    parser.add_argument('--manual_dir', help="folder of MNIST's original files")
     parser.add_argument('--seed', type=int, default=0)
     options = parser.parse_args()
     import train.loop  # noqa: F401  (before the forks)
 
     with tempfile.TemporaryDirectory() as folder:
-        counts = suite(folder, options.kills, options.stops, options.seed)
-    print(
-        f'{counts["kills"]} kills and {counts["stops"]} stops tried in {counts["runs"]} runs; '
-        'every run ended equal to the bit to an undisturbed one.'
-    )
+        if options.kills or options.stops:
+            counts = suite(folder, options.kills, options.stops, options.seed)
+            print(
+                f'{counts["kills"]} kills and {counts["stops"]} stops tried in {counts["runs"]} runs; '
+                'every run ended equal to the bit to an undisturbed one.'
+            )
+        if options.studies:
+            sent, trials, equal = studies(folder, options.studies, options.seed)
+            print(
+                f'{sent} kills tried in {trials} studies that went on with other numbers of devices; '
+                f'every one ended as an undisturbed one to rounding, {equal} to the bit.'
+            )
+        if options.preparations:
+            moments = preparations(folder, options.preparations, options.manual_dir, options.seed)
+            print(
+                f'{len(moments)} preparations killed, after these parts of their time: {moments}; '
+                'the next command made the same rows.'
+            )
     return 0
 
 

@@ -6,7 +6,7 @@ import jax
 import ml_collections
 import numpy as np
 
-from configs import default
+from train import config as defaults
 from train import data as datasets
 from train import devices as on
 from train import experiment as experiments
@@ -14,7 +14,7 @@ from train import experiment as experiments
 
 def config(**fields):
     """A run on a toy density that takes about a second an epoch on one device."""
-    base = default.get_config()
+    base = defaults.get_config()
     base.update(
         dataset='toy',
         toy_size=512,

@@ -1,16 +1,22 @@
 """Checkpoints: what is kept, what is read back, what happens to damaged ones."""
 
+import dataclasses
+import json
 import logging
 import math
 import pathlib
+import shutil
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from etils import epath
 
+from train import kinds
 from train.checkpoint import Checkpoints, reading
 from train.errors import UserError
 from train.state import TrainState
+from train.stopping import Stopping
 
 # Reading a damaged file may leave exceptions of the storage library's own threads behind.
 pytestmark = pytest.mark.filterwarnings('ignore::pytest.PytestUnraisableExceptionWarning')
@@ -33,12 +39,22 @@ def state_at(step):
 
 
 def save_all(folder, losses):
-    """One checkpoint for each loss, at steps 1, 2, ..."""
+    """One checkpoint for each epoch's loss, at steps 1, 2, ...; NaN or inf is no improvement."""
+    stopping = Stopping(look_ahead=9)
     with Checkpoints(folder) as saved:
         for step, loss in enumerate(losses, start=1):
-            saved.save(step, state_at(step), {'step': step, 'loss': 2.5}, loss)
+            stopping = stopping.update(step, loss)
+            record = {'step': step, 'loss': 2.5, 'stopping': dataclasses.asdict(stopping)}
+            saved.save(step, state_at(step), record, best_step=stopping.best_epoch)
         saved.wait()
-        return saved.steps(), saved.best_step()
+        return saved.steps()
+
+
+def best_step(folder):
+    with reading(folder) as saved:
+        state, record, step = saved.restore_best(state_at(0), steps_per_epoch=1)
+    assert record['step'] == step == state.step
+    return step
 
 
 @pytest.mark.parametrize(
@@ -47,22 +63,64 @@ def save_all(folder, losses):
         ([3.0, 2.0, 4.0, 5.0], [2, 3, 4], 2),
         ([3.0, 2.0, 1.0], [2, 3], 3),
         ([1.0, 2.0, 3.0, 4.0], [1, 3, 4], 1),
+        ([1.0, 1.0, 1.0, 1.0], [1, 3, 4], 1),  # a tie is no improvement
         ([2.0, math.nan, 3.0, math.nan], [1, 3, 4], 1),  # NaN is never the best
-        ([2.0, math.inf, math.inf, math.inf], [1, 3, 4], 1),  # no validation there
         ([math.inf, math.inf, math.inf], [2, 3], 3),  # no validation at all: the latest
     ],
 )
 def test_keeps_the_two_latest_and_the_best(tmp_path, losses, kept, best):
-    steps, best_step = save_all(tmp_path, losses)
-    assert (steps, best_step) == (kept, best)
+    assert save_all(tmp_path, losses) == kept
+    assert best_step(tmp_path) == best
+
+
+@pytest.mark.parametrize('content', ['{"loss": 0.5}', '{"lo', None])
+def test_file_of_metrics_beside_a_checkpoint_has_no_say(tmp_path, content):
+    save_all(tmp_path, [3.0, 1.0, 2.0, 4.0])
+    for step, loss in ((2, 1.0), (3, math.inf), (4, math.inf)):
+        folder = tmp_path / 'checkpoints' / str(step) / 'metrics'
+        folder.mkdir()
+        (folder / 'metrics').write_text(json.dumps({'loss': loss}))
+    changed = tmp_path / 'checkpoints' / '3' / 'metrics' / 'metrics'
+    changed.unlink() if content is None else changed.write_text(content)
+    assert best_step(tmp_path) == 2
+    with Checkpoints(tmp_path) as saved:
+        stopping = saved.restore_latest(state_at(0))[1]['stopping']
+        record = {'step': 5, 'stopping': stopping}
+        saved.save(5, state_at(5), record, best_step=stopping['best_epoch'])
+        saved.wait()
+        assert saved.steps() == [2, 4, 5]
+
+
+def test_missing_best_checkpoint_is_refused(tmp_path):
+    save_all(tmp_path, [1.0, 2.0, 3.0])
+    shutil.rmtree(tmp_path / 'checkpoints' / '1')
+    with pytest.raises(UserError, match=r'of step 3 that of step 1, found \[2, 3\]'):
+        best_step(tmp_path)
+
+
+def test_best_checkpoint_of_another_run_is_refused(tmp_path):
+    save_all(tmp_path / 'this', [1.0, 2.0, 3.0])
+    save_all(tmp_path / 'other', [0.5, 2.0, 3.0])
+    shutil.rmtree(tmp_path / 'this' / 'checkpoints' / '1')
+    shutil.copytree(
+        tmp_path / 'other' / 'checkpoints' / '1', tmp_path / 'this' / 'checkpoints' / '1'
+    )
+    with pytest.raises(UserError, match='must agree on the best epoch and its loss, found'):
+        best_step(tmp_path / 'this')
+
+
+def test_checkpoint_under_the_number_of_another_step_is_refused(tmp_path):
+    save_all(tmp_path, [1.0, 2.0])
+    (tmp_path / 'checkpoints' / '2').rename(tmp_path / 'checkpoints' / '7')
+    with pytest.raises(UserError, match='its record must be of step 7, found 2'):
+        best_step(tmp_path)
 
 
 def test_reading_warns_of_nothing_and_leaves_the_files_as_they_are(tmp_path, caplog):
     save_all(tmp_path, [1.0, 2.0])
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob('*')}
     caplog.clear()
-    with reading(tmp_path) as saved:
-        saved.restore(saved.best_step(), state_at(0))
+    best_step(tmp_path)
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob('*')} == before
 
@@ -124,7 +182,7 @@ def test_damaged_newest_checkpoint_is_set_aside_and_the_one_before_is_used(tmp_p
         np.testing.assert_array_equal(state.params['W'], state_at(1).params['W'])
         assert (tmp_path / 'checkpoints' / 'bad-2').exists()
         # The step that was lost can be written again.
-        saved.save(2, state_at(2), {'step': 2}, 2.0)
+        saved.save(2, state_at(2), {'step': 2})
         saved.wait()
         assert saved.steps() == [1, 2]
         assert saved.restore_latest(state_at(0))[1]['step'] == 2
@@ -150,8 +208,29 @@ def test_says_so_when_no_checkpoint_can_be_read_and_leaves_them(tmp_path):
 def test_says_so_when_the_best_checkpoint_cannot_be_read(tmp_path):
     save_all(tmp_path, [1.0, 2.0])
     truncate(tmp_path / 'checkpoints' / '1')
-    with reading(tmp_path) as saved, pytest.raises(UserError, match='of step 1, must belong'):
-        saved.restore_best(state_at(0))
+    with pytest.raises(UserError, match=r'the best checkpoint in .* of step 1, must belong'):
+        best_step(tmp_path)
+
+
+def test_says_so_when_the_newest_checkpoint_which_names_the_best_cannot_be_read(tmp_path):
+    save_all(tmp_path, [2.0, 1.0])
+    truncate(tmp_path / 'checkpoints' / '2')
+    with pytest.raises(UserError, match=r'the newest checkpoint in .* of step 2, must belong'):
+        best_step(tmp_path)
+
+
+@pytest.mark.parametrize(('name', 'expected'), [('stopping', 'run'), ('stoppings', 'study')])
+def test_kind_of_a_folder_is_in_its_newest_record(tmp_path, name, expected):
+    with Checkpoints(tmp_path) as saved:
+        saved.save(1, state_at(1), {'step': 1, name: {}})
+    folder = epath.Path(tmp_path)
+    assert kinds.kind(folder) == expected
+    kinds.check(folder, expected)
+    other = {'run': 'study', 'study': 'run'}[expected]
+    with pytest.raises(
+        UserError, match=f'go on with train.{"main" if expected == "run" else "study"}'
+    ):
+        kinds.check(folder, other)
 
 
 def test_checkpoint_of_other_shapes_is_not_taken_for_this_one(tmp_path):
@@ -164,12 +243,12 @@ def test_checkpoint_of_other_shapes_is_not_taken_for_this_one(tmp_path):
 
 def test_saving_a_step_twice_is_an_error(tmp_path):
     with Checkpoints(tmp_path) as saved:
-        saved.save(5, state_at(5), {}, 1.0)
+        saved.save(5, state_at(5), {'step': 5})
         saved.wait()
         with pytest.raises(Exception, match='5'):
-            saved.save(5, state_at(5), {}, 1.0)
+            saved.save(5, state_at(5), {'step': 5})
         with pytest.raises(RuntimeError, match='was not written'):
-            saved.save(4, state_at(4), {}, 1.0)
+            saved.save(4, state_at(4), {'step': 4})
 
 
 def test_template_of_device_arrays_restores_numpy(tmp_path):

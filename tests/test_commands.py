@@ -5,6 +5,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -170,6 +171,7 @@ def test_sample_writes_samples_in_data_space(trained):
             1,
             'config.output_dist=bernoulli and config.preprocessing=binarise go together; found',
         ),
+        ((*TOY, '--config.num_seeds=5'), 1, 'found config.num_seeds=5; use train.study for many'),
         ((*TOY, '--config.num_devices=3'), 1, 'config.num_devices must be between 0 (all) and 1'),
     ],
 )
@@ -215,6 +217,10 @@ def test_workdir_of_another_run_is_refused_and_left_as_it_was(trained):
         ('config.json', b'{"a": ', 'config.json must hold JSON and is damaged'),
         ('result.json', b'\xff\xfe', 'result.json must hold JSON and is damaged'),
         ('result.json', b'[]', 'result.json must hold a JSON object with the fields stopped_early'),
+        ('result.json', {'epochs': None}, 'must hold a value of type int in epochs, found None'),
+        ('result.json', {'nats': 'x'}, 'must hold a value of type int | float | None in nats'),
+        ('config.json', {'num_layer': 3}, 'must hold fields of train/config.py, found num_layer'),
+        ('config.json', {'num_layers': 'x'}, 'must hold values of the types in train/config.py'),
         ('config.json', None, 'holds checkpoints and must hold their config.json, found none'),
     ],
 )
@@ -223,6 +229,9 @@ def test_damaged_record_is_one_sentence(main_forked, trained, tmp_path, name, co
     shutil.copytree(folder, tmp_path / 'run')
     if content is None:
         (tmp_path / 'run' / name).unlink()
+    elif isinstance(content, dict):
+        changed = json.loads((folder / name).read_text()) | content
+        (tmp_path / 'run' / name).write_text(json.dumps(changed))
     else:
         (tmp_path / 'run' / name).write_bytes(content)
     code, stderr = main_forked(tmp_path, *TOY, f'--workdir={tmp_path / "run"}')
@@ -239,6 +248,42 @@ def test_result_without_checkpoints_is_not_started_anew(main_forked, trained, tm
     assert code == 1
     assert 'has a result but no checkpoints' in stderr
     assert (tmp_path / 'run' / 'result.json').exists()
+
+
+def test_bucket_out_of_reach_is_one_sentence(main_forked, tmp_path):
+    code, stderr = main_forked(tmp_path, *TOY, '--workdir=nowhere://bucket/run')
+    assert code == 1
+    assert 'must lie on a disk or in a bucket' in stderr
+    assert 'Traceback' not in stderr
+
+
+def test_samples_beyond_the_memory_are_refused(trained):
+    done = command('train.sample', f'--workdir={trained[0]}', f'--number={10**15}')
+    assert done.returncode == 1
+    assert re.search(
+        r'--number must be at most \d+ for 8 bytes a sample .* found 10{15}', done.stderr
+    )
+    assert 'Traceback' not in done.stderr
+
+
+def test_report_goes_into_a_folder(trained, tmp_path):
+    done = command('train.report', str(trained[0]), f'--output={tmp_path}/')
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / 'report.md').exists()
+    assert (tmp_path / 'report.html').exists()
+
+
+def test_signal_before_training_is_one_sentence(tmp_path):
+    arguments = ['-m', 'train.main', *TOY, f'--workdir={tmp_path / "run"}']
+    with subprocess.Popen(
+        [sys.executable, *arguments], cwd=ROOT, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert 'Workdir' in process.stderr.readline()
+        process.terminate()
+        stderr = process.stderr.read()
+    assert process.returncode == 128 + signal.SIGTERM, stderr
+    assert stderr.splitlines()[-1].startswith('Stopped by SIGTERM; what was saved before')
+    assert 'Traceback' not in stderr
 
 
 BLOCKED = """

@@ -6,15 +6,15 @@ import pathlib
 import ml_collections
 import pytest
 
-from configs import default, digits
+from configs import digits
 from tests import runs
 from train import experiment as experiments
 from train import loop, workdir
 
 CONFIGS = sorted(
     path.stem
-    for path in pathlib.Path(default.__file__).parent.glob('*.py')
-    if path.stem not in ('__init__', 'default')
+    for path in pathlib.Path(digits.__file__).parent.glob('*.py')
+    if path.stem != '__init__'
 )
 
 

@@ -10,31 +10,32 @@ import ml_collections
 import numpy as np
 import pytest
 
-from configs import default
+import configs
 from tests import runs
+from train import config as defaults
 from train import data, models, ranges
 from train.errors import UserError
 from train.evaluation import Evaluator
 
 CONFIGS = sorted(
     path.stem
-    for path in pathlib.Path(default.__file__).parent.glob('*.py')
-    if path.stem not in ('__init__', 'default')
+    for path in pathlib.Path(configs.__file__).parent.glob('*.py')
+    if path.stem != '__init__'
 )
 
 
 def test_every_field_but_the_names_of_folders_has_a_rule():
-    fields = set(default.get_config())
+    fields = set(defaults.get_config())
     assert fields == set(ranges.RULES) | set(ranges.PATHS)
     assert not set(ranges.RULES) & set(ranges.PATHS)
 
 
 def floats():
-    return [name for name, value in default.get_config().items() if isinstance(value, float)]
+    return [name for name, value in defaults.get_config().items() if isinstance(value, float)]
 
 
 def integers():
-    return [name for name, value in default.get_config().items() if type(value) is int]
+    return [name for name, value in defaults.get_config().items() if type(value) is int]
 
 
 NONSENSE = [
@@ -56,15 +57,15 @@ NONSENSE = [
 @pytest.mark.parametrize(('field', 'value'), NONSENSE)
 def test_value_without_sense_is_refused_by_its_name(field, value):
     with pytest.raises(UserError, match=rf'config\.{field} must .*; found ') as error:
-        ranges.check({**default.get_config(), field: value})
+        ranges.check({**defaults.get_config(), field: value})
     assert '\n' not in str(error.value)
 
 
 def test_unknown_name_is_refused_whatever_the_field():
-    for field, value in default.get_config().items():
+    for field, value in defaults.get_config().items():
         if isinstance(value, str) and field not in ranges.PATHS:
             with pytest.raises(UserError, match=f'config.{field} must'):
-                ranges.check({**default.get_config(), field: 'banana'})
+                ranges.check({**defaults.get_config(), field: 'banana'})
 
 
 class Reads:
@@ -140,7 +141,7 @@ def field_check(name, variant='', **given):
     ],
 )
 def test_field_of_another_model_is_refused(given, sentence):
-    config = default.get_config()
+    config = defaults.get_config()
     config.update(given)
     with pytest.raises(UserError, match=sentence):
         models.check_fields(config, given)

@@ -10,9 +10,9 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 
-def faults(kills, stops):
+def faults(kills, stops, studies=0):
     environment = {**os.environ, 'XLA_FLAGS': ''}
-    arguments = [f'--kills={kills}', f'--stops={stops}', '--seed=1']
+    arguments = [f'--kills={kills}', f'--stops={stops}', f'--studies={studies}', '--seed=1']
     done = subprocess.run(
         [sys.executable, '-W', 'ignore', '-m', 'tests.faults', *arguments],
         cwd=ROOT,
@@ -33,3 +33,8 @@ def test_a_few_kills_and_stops_change_nothing():
 @pytest.mark.long
 def test_thirty_kills_and_ten_stops_change_nothing():
     assert faults(30, 10).startswith('30 kills and 10 stops tried')
+
+
+@pytest.mark.long
+def test_studies_that_are_killed_end_the_same_on_other_devices():
+    assert faults(0, 0, studies=10).startswith('10 kills tried in')

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -62,7 +63,25 @@ def test_another_hosts_lease_ends_with_its_heartbeat(tmp_path, age, free):
             pass
 
 
-@pytest.mark.parametrize('content', ['', '{}', '[]', '{"pid": 1, "host": "x"}'])
+def owner(**fields):
+    this = {'host': socket.gethostname(), 'pid': os.getpid(), 'started': 0.0, 'heartbeat': 0.0}
+    return json.dumps(this | fields)
+
+
+@pytest.mark.parametrize(
+    'content',
+    [
+        '',
+        '{}',
+        '[]',
+        '{"pid": 1, "host": "x"}',
+        owner(pid='x'),
+        owner(pid=-1),
+        owner(pid=2**70),
+        owner(host='elsewhere', heartbeat='now'),
+        owner(started=None),
+    ],
+)
 def test_damaged_lease_does_not_hold(tmp_path, content):
     (tmp_path / 'lease.json').write_text(content)
     with Lease(epath.Path(tmp_path)):
@@ -70,8 +89,6 @@ def test_damaged_lease_does_not_hold(tmp_path, content):
 
 
 def test_reused_process_number_does_not_hold(tmp_path):
-    import socket
-
     owner = {
         'host': socket.gethostname(),
         'pid': os.getpid(),

@@ -110,7 +110,7 @@ def test_gaps_of_a_run_add_up(finished):
     model_config = config(epochs=1, num_samples=50, eval_batch_size=6)
     experiment, data = experiments.for_use(model_config), datasets.load(model_config)
     with reading(folder) as saved:
-        state, _, _ = saved.restore_best(experiment.template())
+        state, _, _ = saved.restore_best(experiment.template(), experiment.steps_per_epoch)
     state = on.replicate(state, experiment.devices)
     found = gaps.measure(experiment, data, state, 'validation', 6)
     assert found['N'] == 6

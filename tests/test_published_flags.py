@@ -8,7 +8,7 @@ import re
 import ml_collections
 import pytest
 
-from configs import default
+from train import config as defaults
 from train import experiment as experiments
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -55,7 +55,7 @@ def spans(cell):
 
 def base_config(text):
     if text == 'defaults':
-        return default.get_config()
+        return defaults.get_config()
     file, _, variant = text.partition(':')
     return importlib.import_module(f'configs.{pathlib.Path(file).stem}').get_config(variant)
 

@@ -28,10 +28,10 @@ def test_set_up_takes_one_line_each():
 
 
 def test_published_flags_are_config_fields():
-    from configs import default
+    from train import config as defaults
 
     published = (
         'dataset toy_name num_layers nonlinearity alpha bias gradient batch_size lr epochs '
         'look_ahead log_every seed generation'
     )
-    assert set(published.split()) <= set(default.get_config().keys())
+    assert set(published.split()) <= set(defaults.get_config().keys())

@@ -1,11 +1,11 @@
 """Checkpoints: the two latest and the best, each complete, checked when read.
 
 One step holds `state` (arrays, without device axis) and `record` (JSON: stopping, position, config, data, checksum).
+Which step is the best one, the newest record says; nothing outside the checksum has a part in it.
 """
 
 import contextlib
 import json
-import math
 import zlib
 
 import jax
@@ -17,13 +17,8 @@ from flax import serialization
 from orbax.checkpoint import checkpoint_managers
 
 from train import devices as on
-from train import processes
+from train import kinds, processes
 from train.errors import UserError
-
-
-def _loss_or_inf(metrics):
-    value = metrics['loss']
-    return value if math.isfinite(value) else math.inf
 
 
 def checksum(tree, record):
@@ -34,12 +29,24 @@ def checksum(tree, record):
     return value
 
 
+class _Best:
+    """Preserves the best step, None while there is none."""
+
+    step = None
+
+    def should_preserve(self, checkpoints, *, context):
+        """Whether each of the checkpoints is kept; Orbax's interface of such policies."""
+        del context
+        return [checkpoint.step == self.step for checkpoint in checkpoints]
+
+
 class Checkpoints:
     """The checkpoints of a workdir; a context manager, since leaving it waits for the last save."""
 
     def __init__(self, workdir, *, read_only=False):
         self._folder = epath.Path(workdir) / 'checkpoints'
         self._read_only = read_only
+        self._best = _Best()
         if processes.is_first():
             self._folder.mkdir(parents=True, exist_ok=True)
         processes.barrier('checkpoints')
@@ -47,7 +54,6 @@ class Checkpoints:
 
     def _open(self):
         latest = checkpoint_managers.LatestN(2)
-        best = checkpoint_managers.BestN(get_metric_fn=_loss_or_inf, reverse=True, n=1)
         # The state is the same on all processes, so the first one writes it alone and each reads by itself: Orbax then
         # has nothing to wait for that a lost process could keep it from.
         reads = self._read_only or not processes.is_first()
@@ -58,9 +64,9 @@ class Checkpoints:
         options = ocp.CheckpointManagerOptions(
             multiprocessing_options=alone,
             create=False,
-            preservation_policy=checkpoint_managers.AnyPreservationPolicy([latest, best]),
-            best_fn=_loss_or_inf,
-            best_mode='min',
+            # Or it parses a file of metrics, if there is one beside a checkpoint.
+            lightweight_initialize=True,
+            preservation_policy=checkpoint_managers.AnyPreservationPolicy([latest, self._best]),
             # A reader must not take the save that a running process has under way for a leftover. It never saves
             # either; Orbax's `read_only` would add no more than two warnings each time.
             cleanup_tmp_directories=not reads,
@@ -90,10 +96,14 @@ class Checkpoints:
                 'make room, or give the rights: the earlier checkpoints stay usable and the same command goes on.'
             ) from error
 
-    def save(self, step, state, record, loss):
-        """Write one checkpoint; `state` a pytree of numpy arrays, `loss` inf where there was no validation."""
+    def save(self, step, state, record, *, best_step=None):
+        """Write one checkpoint and drop what is neither one of the two latest nor `best_step`.
+
+        state: a pytree of numpy arrays; record: JSON with the field `step`.
+        """
         if not processes.is_first():
             return
+        self._best.step = best_step
         tree = serialization.to_state_dict(state)
         with self._writing():
             saved = self._manager.save(
@@ -102,7 +112,6 @@ class Checkpoints:
                     state=ocp.args.StandardSave(tree),
                     record=ocp.args.JsonSave({**record, 'checksum': checksum(tree, record)}),
                 ),
-                metrics={'loss': float(loss)},
             )
         if not saved:
             raise RuntimeError(
@@ -117,7 +126,8 @@ class Checkpoints:
                 self._manager.wait_until_finished()
         processes.barrier('saved')
         if not processes.is_first():
-            self._manager.reload()
+            self._manager.close()
+            self._manager = self._open()
 
     def has_result(self):
         """Whether the run of these checkpoints has come to a result."""
@@ -127,15 +137,10 @@ class Checkpoints:
         """Steps on disk, oldest first."""
         return sorted(self._manager.all_steps())
 
-    def best_step(self):
-        """The step with the lowest finite loss, or the latest where no validation was made."""
-        step = self._manager.best_step()
-        return self._manager.latest_step() if step is None else step
-
     def restore(self, step, template):
         """(state, record) of one step; the state has the structure, shapes and dtypes of `template`.
 
-        Raises whatever reading raises, and a ValueError where the checksum or a shape does not match.
+        Raises whatever reading raises, and a ValueError where the checksum, the step or a shape does not match.
         """
         target = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), template)
         restored = self._manager.restore(
@@ -150,18 +155,42 @@ class Checkpoints:
         found = checksum(restored.state, record)
         if found != stored:
             raise ValueError(f'the checksum of step {step} must be {stored}, found {found}.')
+        if record['step'] != step:
+            raise ValueError(f'its record must be of step {step}, found {record["step"]}.')
         state = serialization.from_state_dict(target, restored.state)
         jax.tree_util.tree_map_with_path(_check_shape, target, state)
         return state, record
 
-    def restore_best(self, template):
-        """(state, record, step) of the step that validation chose, state as in `restore`; a UserError if unreadable."""
-        step = self.best_step()
+    def restore_best(self, template, steps_per_epoch):
+        """(state, record, step) of the best epoch by the newest record, or of the newest step without any validation.
+
+        State as in `restore`. A UserError where one of the two cannot be read, is missing, or contradicts the other.
+        """
+        newest = self.steps()[-1]
+        state, record = self._restore_or_refuse(newest, template, 'newest')
+        step = record['stopping']['best_epoch'] * steps_per_epoch or newest
+        if step == newest:
+            return state, record, step
+        if step not in self.steps():
+            raise UserError(
+                f'{self._folder} must hold the best checkpoint, by the record of step {newest} that of step {step}, '
+                f'found {self.steps()}; restore that folder from a copy, or name another.'
+            )
+        state, best = self._restore_or_refuse(step, template, 'best')
+        claims = [[r['stopping'][name] for name in ('best_epoch', 'best')] for r in (record, best)]
+        if claims[0] != claims[1]:
+            raise UserError(
+                f'the records in {self._folder} must agree on the best epoch and its loss, found {claims[0]} at step '
+                f'{newest} and {claims[1]} at step {step}; restore that folder from a copy, or name another.'
+            )
+        return state, best, step
+
+    def _restore_or_refuse(self, step, template, which):
         try:
-            return *self.restore(step, template), step
+            return self.restore(step, template)
         except Exception as error:  # whatever the storage layers raise for a damaged file
             raise UserError(
-                f'the best checkpoint in {self._folder}, of step {step}, must belong to a run of this config and '
+                f'the {which} checkpoint in {self._folder}, of step {step}, must belong to a run of this config and '
                 f'cannot be read ({_first_line(error)}); restore that folder from a copy, or name another.'
             ) from error
 
@@ -232,7 +261,7 @@ def reading(workdir):
         raise UserError(
             f'{workdir} must hold a training run and has no checkpoints; give the folder that training printed.'
         )
-    if (epath.Path(workdir) / 'study.json').exists():
+    if kinds.kind(epath.Path(workdir)) == 'study':
         raise UserError(
             f'{workdir} must hold a single run and holds a study, whose results are in its study.json and tables; '
             'give the folder of a run of train.main.'

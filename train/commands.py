@@ -13,7 +13,12 @@ from logging import INFO  # noqa: E402  (after the environment is set)
 
 from absl import app, flags, logging  # noqa: E402
 
-from train.errors import NonFiniteError, StoppedError, UserError  # noqa: E402
+from train.errors import (  # noqa: E402
+    NonFiniteError,
+    SignalledError,
+    StoppedError,
+    UserError,
+)
 
 
 def run(main, *, takes_arguments=False):
@@ -22,11 +27,26 @@ def run(main, *, takes_arguments=False):
     What a user can mend is printed as one sentence on stderr: exit code 1, 2 for flags, 3 where numbers broke, 4 where
     another process was lost, 128 + signal after a requested stop.
     """
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, _leave)
     logging.set_verbosity(logging.INFO)
     logging.use_absl_handler()
     logging.get_absl_handler().addFilter(_worth_reading)
     parse = functools.partial(_parse, takes_arguments=takes_arguments)
-    app.run(lambda argv: sys.exit(_guarded(main, argv)), flags_parser=parse)
+    sys.unraisablehook = _unraisable
+    try:
+        app.run(lambda argv: sys.exit(_guarded(main, argv)), flags_parser=parse)
+    except SignalledError as error:
+        print(error, file=sys.stderr)
+        sys.exit(error.exit_code)
+
+
+def _leave(number, frame):
+    """End with one sentence on a signal that comes outside of training; a second one ends at once."""
+    del frame
+    signal.signal(number, signal.SIG_DFL)
+    raise SignalledError(signal.Signals(number))
 
 
 def config_of(holder):
@@ -54,10 +74,22 @@ def config_of(holder):
 
 
 def _worth_reading(record):
-    """Drop what libraries tell of each of their own steps; their warnings stay."""
-    return record.levelno > INFO or not re.search(
-        r'site-packages/(orbax|jax|tensorflow_datasets)/', record.pathname
+    """Drop what libraries tell of each of their own steps, and Orbax's tracebacks; their warnings stay.
+
+    Orbax raises what its threads met again where a run waits for a save, which says it in one sentence.
+    """
+    own_step = re.search(r'site-packages/(orbax|jax|tensorflow_datasets)/', record.pathname)
+    traceback = record.exc_info and '/orbax/' in record.pathname
+    return not traceback and (record.levelno > INFO or not own_step)
+
+
+def _unraisable(unraisable):
+    """Pass on what cannot be raised, but for what an event loop of Orbax left behind when its save failed."""
+    closed = isinstance(unraisable.exc_value, RuntimeError) and 'Event loop is closed' in str(
+        unraisable.exc_value
     )
+    if not closed:
+        sys.__unraisablehook__(unraisable)
 
 
 def _guarded(main, argv):

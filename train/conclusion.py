@@ -1,13 +1,26 @@
 """The end of a run: the chosen checkpoint, the test split, `result.json`, pictures."""
 
 import json
+import math
 
 from absl import logging
 
 from train import devices as on
 from train import pictures, processes, result, showing
 from train import workdir as workdirs
-from train.writers import Writer, save_png
+from train.errors import UserError
+from train.writers import Writer, read_lines, save_png
+
+# What of `result.json` says whether the run needs more, and what is printed of it.
+NUMBER = int | float | None  # null stands for what is not finite
+FIELDS = {
+    'stopped_early': bool,
+    'epochs': int,
+    'exact': bool,
+    'split': str,
+    'N': int,
+    **dict.fromkeys(('nats', 'nats_2se', 'nats_data_space'), NUMBER),
+}
 
 
 def finished(workdir, config):
@@ -15,21 +28,27 @@ def finished(workdir, config):
     path = workdir / 'result.json'
     if not path.exists():
         return None
-    fields = ('stopped_early', 'epochs', 'exact', 'split')
-    found = workdirs.read_json(path, fields)
+    found = workdirs.read_json(path, FIELDS)
+    if not found['exact']:
+        workdirs.require(found, {'num_samples': int}, path)
     trained = found['stopped_early'] or found['epochs'] >= config.epochs
     bound = {name: found.get(name) for name in ('num_samples', 'importance')}
     wanted = {'num_samples': config.num_samples, 'importance': config.importance}
     evaluated = found['exact'] or bound == wanted
-    return found if trained and evaluated and found['split'] == config.final_split else None
+    if not (trained and evaluated and found['split'] == config.final_split):
+        return None
+    absent = {name for name in ('bits_per_dim', *FIELDS) if found.get(name, 0) is None}
+    if found['N'] == 1:  # one example has no error
+        absent -= {'nats_2se'}
+    return found | dict.fromkeys(absent, math.nan)
 
 
 def conclude(experiment, data, session, saved, workdir):
     """Restore the best checkpoint, evaluate the final split (the test split, once), write and print the result."""
-    state, record, step = saved.restore_best(experiment.template())
+    per_epoch = experiment.steps_per_epoch
+    state, record, step = saved.restore_best(experiment.template(), per_epoch)
     replicated = on.replicate(state, experiment.devices)
     found = evaluate(experiment, data, replicated, experiment.config.final_split, workdir, step)
-    per_epoch = data.split_size('train') // experiment.config.batch_size
     found |= {
         'epochs': session.step // per_epoch,
         'best_epoch': record['stopping']['best_epoch'],
@@ -84,7 +103,13 @@ def evaluate(experiment, data, state, split, workdir, step):
 def count_test_look(workdir, step):
     """Append this look to `test_evaluations.jsonl`; how many there were, this one included."""
     path = workdir / 'test_evaluations.jsonl'
-    lines = path.read_text().splitlines() if path.exists() else []
+    lines = read_lines(path) if path.exists() else []
+    if None in lines:
+        raise UserError(
+            f'{path} must hold one JSON object a line and is damaged at line {lines.index(None) + 1}; restore it from '
+            'a copy, or take that line out.'
+        )
+    lines = [json.dumps(line) for line in lines]
     lines.append(json.dumps({'step': step, 'time': result.now()}))
     if processes.is_first():
         workdirs.write_text(path, ''.join(f'{line}\n' for line in lines))
@@ -93,8 +118,7 @@ def count_test_look(workdir, step):
 
 def _pictures(experiment, data, state, workdir, step):
     """The learning curve, and the final pictures, which TensorBoard shows behind the last step of training."""
-    path = workdir / 'metrics.jsonl'
-    records = [json.loads(line) for line in path.read_text().splitlines()]
+    records = read_lines(workdir / 'metrics.jsonl')
     if records:
         save_png(workdir / 'learning_curve.png', pictures.learning_curve(records))
     if experiment.config.generation:

@@ -17,6 +17,19 @@ class NonFiniteError(Exception):
         self.step = step
 
 
+class SignalledError(BaseException):
+    """A signal came while no training was there to save; nothing in between takes it for an error of its own.
+
+    exit_code: 128 + the signal's number, as the shell has it.
+    """
+
+    def __init__(self, number):
+        super().__init__(
+            f'Stopped by {number.name}; what was saved before is on disk and the same command goes on from there.'
+        )
+        self.exit_code = 128 + number
+
+
 class StoppedError(Exception):
     """The run was told to stop by a signal, after its state was saved.
 

@@ -53,7 +53,7 @@ def main(argv):
     if _GAPS.value:
         gaps.check(config, experiment.model)
     with reading(folder) as saved:
-        state, _, step = saved.restore_best(experiment.template())
+        state, _, step = saved.restore_best(experiment.template(), experiment.steps_per_epoch)
     data = datasets.load(config)
     state = on.replicate(state, experiment.devices)
     split = _SPLIT.value

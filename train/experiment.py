@@ -40,6 +40,11 @@ class Experiment:
         """Devices over all processes."""
         return len(self.devices) * jax.process_count()
 
+    @property
+    def steps_per_epoch(self):
+        """Full batches in the training split."""
+        return batches.steps_per_epoch(self.description.split_sizes[0], self.config.batch_size)
+
     def init(self, seed, examples):
         """A fresh TrainState, see `train.state.make_init`."""
         return make_init(self.model, self.optimizer, ema=self.config.ema)(seed, examples)

@@ -63,13 +63,8 @@ def inpaint(log_density, images, hidden, key, steps):
     return start, jax.lax.fori_loop(jnp.int32(0), jnp.int32(steps), step, start)
 
 
-def complete(model, variables, preprocessing, raw, shape, key, steps):
-    """Complete each image of `raw` (n, D) under each of the ten masks with a trained exact model.
-
-    Returns {'masks': names, 'hidden': (10, H, W, C), 'images', 'start', 'completed': (10, n, D) in
-    data space, 'before', 'after': (10, n), their log-densities in data space in nats}. Raises
-    `UserError` for what is no image and for a model whose likelihood is a bound.
-    """
+def check(model, shape):
+    """Raise a `UserError` for what is no image and for a model whose likelihood is a bound."""
     if len(shape) != 3:
         raise UserError(f'inpainting needs images; found data of shape {shape}.')
     if not model.exact:
@@ -77,6 +72,15 @@ def complete(model, variables, preprocessing, raw, shape, key, steps):
             f'inpainting climbs an exact likelihood, and that of {type(model).__name__} is a bound: '
             'use a run of a flow.'
         )
+
+
+def complete(model, variables, preprocessing, raw, shape, key, steps):
+    """Complete each image of `raw` (n, D) under each of the ten masks with a trained exact model.
+
+    Returns {'masks': names, 'hidden': (10, H, W, C), 'images', 'start', 'completed': (10, n, D) in
+    data space, 'before', 'after': (10, n), their log-densities in data space in nats}. Raises as `check` does.
+    """
+    check(model, shape)
     hidden = masks(shape, key)
 
     def log_density(variables, preprocessing, t):

@@ -1,5 +1,6 @@
-"""Requests to stop from outside: SIGTERM, SIGINT and the platform's preemption notice."""
+"""Requests to stop from outside: SIGTERM, SIGINT, SIGHUP and the platform's preemption notice."""
 
+import os
 import signal
 
 import jax
@@ -9,10 +10,11 @@ class Interruption:
     """A context manager that turns a request into an answer of `requested`, so that a run stops between two programs.
 
     With one process, the first signal is noted and a second SIGINT interrupts at once. With several, JAX's runtime
-    receives SIGTERM, on any of them, and lets all stop at the same step.
+    receives SIGTERM, on any of them, and lets all stop at the same step. A terminal that goes away is a request too,
+    unless the run was started to outlive it, as by nohup.
     """
 
-    SIGNALS = (signal.SIGTERM, signal.SIGINT)
+    SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
     def __init__(self):
         self._received = None
@@ -20,9 +22,13 @@ class Interruption:
         self._asked = 0
 
     def __enter__(self):
-        if jax.process_count() == 1:
-            for number in self.SIGNALS:
-                self._previous[number] = signal.signal(number, self._note)
+        several = jax.process_count() > 1
+        handlers = (
+            {signal.SIGHUP: _terminate} if several else dict.fromkeys(self.SIGNALS, self._note)
+        )
+        for number, handler in handlers.items():
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+                self._previous[number] = signal.signal(number, handler)
         return self
 
     def __exit__(self, *_):
@@ -50,3 +56,9 @@ class Interruption:
         if self._received == number == signal.SIGINT:
             raise KeyboardInterrupt
         self._received = number
+
+
+def _terminate(number, frame):
+    """Pass a signal on as SIGTERM, which the runtime shares with the other processes."""
+    del number, frame
+    os.kill(os.getpid(), signal.SIGTERM)

@@ -79,8 +79,7 @@ class Lease:
             found = json.loads(self._path.read_text())
         except (FileNotFoundError, ValueError):
             return None
-        whole = isinstance(found, dict) and {*self._owner, 'heartbeat'} <= found.keys()
-        return found if whole else None
+        return found if _is_whole(found) else None
 
     def _write(self):
         partial = self._path.parent / f'{self._path.name}.{os.getpid()}.tmp'
@@ -100,6 +99,15 @@ class Lease:
 
 def _unwritable(folder, error):
     return UserError(f'--workdir must be writable; {error.strerror or error}: {folder}.')
+
+
+def _is_whole(found):
+    """Whether what the file says has all fields, with values that they can have."""
+    kinds = {'host': str, 'pid': int, 'started': int | float, 'heartbeat': int | float}
+    if not isinstance(found, dict) or not kinds.keys() <= found.keys():
+        return False
+    typed = all(isinstance(found[name], kind) for name, kind in kinds.items())
+    return typed and 0 < found['pid'] < 2**31
 
 
 def _alive(holder):

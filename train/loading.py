@@ -1,22 +1,23 @@
 """A trained model for a notebook, without its dataset."""
 
 import jax
-import ml_collections
 
 from train import experiment as experiments
 from train import workdir as workdirs
 from train.checkpoint import reading
+from train.config import completed
 from train.errors import UserError
 
 
 def read_config(workdir):
-    """The config of a run's folder; a UserError where there is none."""
+    """The config of a run's folder, complete; a UserError where there is none."""
+    workdirs.check_reachable(workdir)
     path = workdir / 'config.json'
     if not path.exists():
         raise UserError(
             f'{workdir} must hold a training run and has no config.json; give the folder that training printed.'
         )
-    return ml_collections.ConfigDict(workdirs.read_json(path))
+    return completed(workdirs.read_json(path), path)
 
 
 def load(workdir):
@@ -26,9 +27,13 @@ def load(workdir):
     `x, log_det = preprocessing.forward_and_log_det(preprocessing.encode(raw, keys, False))` and
     `model.apply(variables, x, keys, num_samples, method='log_likelihood')`, nats in model space.
     """
-    workdir = workdirs.resolve(workdir)
+    experiment, state, _ = restore(workdirs.resolve(workdir))
+    return experiment.model, state.variables, state.preprocessing
+
+
+def restore(workdir):
+    """(experiment, state on the default device, step) of the best checkpoint in a run's folder."""
     experiment = experiments.for_use(read_config(workdir))
     with reading(workdir) as saved:
-        state, _, _ = saved.restore_best(experiment.template())
-    state = jax.device_put(state)
-    return experiment.model, state.variables, state.preprocessing
+        state, _, step = saved.restore_best(experiment.template(), experiment.steps_per_epoch)
+    return experiment, jax.device_put(state), step

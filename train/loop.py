@@ -10,7 +10,7 @@ import numpy as np
 from absl import logging
 from clu import parameter_overview
 
-from train import autopsy, checkpoint, conclusion, processes, showing, warm_start
+from train import autopsy, checkpoint, conclusion, kinds, processes, showing, warm_start
 from train import data as datasets
 from train import devices as on
 from train import experiment as experiments
@@ -35,6 +35,7 @@ def run(config, workdir, *, mute: bool = False):
     mute: without progress bar and line of each epoch.
     Raises UserError for what the user can mend, NonFiniteError when the numbers break, StoppedError after a signal.
     """
+    kinds.check(workdir, 'run')
     workdirs.check(workdir, config)
     finished = conclusion.finished(workdir, config)
     if finished:
@@ -110,7 +111,7 @@ class Training:
                     session = self._after_break(session, bad_step)
                     continue
                 if session.step % self._per_epoch:
-                    self._save(session, float('inf'))
+                    self._save(session)
                     self._stop(session)
                 speed = (session.step - start_step) / (time.monotonic() - start)
                 session = self._close_epoch(session, writer, progress, speed, start)
@@ -177,7 +178,7 @@ class Training:
         """Validate, decide, write and save; `start` is when the epoch began, or this process within it."""
         config, epoch = self._config, session.step // self._per_epoch
         values = {'epoch': epoch, **means(session.sums), 'steps_per_second': speed}
-        session, loss = dataclasses.replace(session, sums={}), float('inf')
+        session = dataclasses.replace(session, sums={})
         if epoch % config.eval_every == 0:
             found = self._experiment.evaluator.validation(
                 session.state, self._validation, 'validation', config.eval_samples
@@ -193,8 +194,7 @@ class Training:
             values |= self._bits_per_dim(session.state.preprocessing.units, found)
         values['epoch_seconds'] = time.monotonic() - start
         writer.scalars(session.step, values)
-        # Only an improvement is a candidate for the best, so that a tie keeps the earlier epoch.
-        self._save(session, loss if session.stopping.improved else float('inf'))
+        self._save(session)
         if epoch % config.log_every == 0:
             progress.line(showing.epoch_line(values))
         if config.generation and epoch % config.generation_every == 0:
@@ -207,13 +207,14 @@ class Training:
         bits = units.bits_per_dim(float(nats.mean()), self._data.num_features)
         return {} if bits is None else {'validation_bits_per_dim': bits}
 
-    def _save(self, session, loss):
+    def _save(self, session):
         if session.step in self._saved.steps():
             return
         self._data.require_intact()
         state = on.unreplicate(session.state)
         record = {**session.record(), 'config': json.loads(self._config.to_json())}
-        self._saved.save(session.step, state, record, loss)
+        best_step = session.stopping.best_epoch * self._per_epoch
+        self._saved.save(session.step, state, record, best_step=best_step)
 
 
 def _collect(call, sums):

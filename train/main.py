@@ -30,8 +30,14 @@ def main(argv):
     """Train, or go on, or say that the run is finished; the last line is the test likelihood."""
     del argv
     from train import loop, processes, result, workdir
+    from train.errors import UserError
 
     config, name = commands.config_of(_CONFIG)
+    if config.num_seeds != 1:
+        raise UserError(
+            f'train.main trains one seed, found config.num_seeds={config.num_seeds}; use train.study for many, or set '
+            '--config.num_seeds=1.'
+        )
     processes.join(_COORDINATOR.value, _PROCESSES.value, _PROCESS.value)
     path = _WORKDIR.value or workdir.default_path(config, name)
     folder = workdir.resolve(path)

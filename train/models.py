@@ -1,6 +1,7 @@
 """The models that `config.model` names, built from plain fields."""
 
 from flows import NICE, CouplingFlow, ImageFlow, MLPFlow
+from train import config as defaults
 from train.devices import AXIS
 from train.errors import UserError
 from vaes import DRAW, IAFVAE, SAVAE, VAE, VLAE, ConvergenceVAE, HouseholderVAE, LadderVAE
@@ -220,7 +221,7 @@ def check_fields(config, given=()):
     """
     if config.model not in FIELDS:
         return  # `create` says which models there are
-    defaults = _defaults()
+    known = defaults.get_config()
     family = next(names for names in FAMILIES if config.model in names)
     shared = {field for name in family for field in FIELDS[name]} - set(given)
     ignored = [
@@ -228,20 +229,13 @@ def check_fields(config, given=()):
         for field in sorted({field for fields in FIELDS.values() for field in fields})
         if field not in FIELDS[config.model]
         and field not in shared
-        and config[field] != defaults[field]
+        and config[field] != known[field]
     ]
     if ignored:
         having = [name for name, fields in FIELDS.items() if ignored[0] in fields]
         found = ', '.join(f'{field}={config[field]}' for field in ignored)
-        left = ', '.join(f'{field}={defaults[field]}' for field in ignored)
+        left = ', '.join(f'{field}={known[field]}' for field in ignored)
         raise UserError(
             f'config.model={config.model} has no field {ignored[0]}, which is for {", ".join(having)}; found {found}: '
             f'leave it at the default, {left}, or choose another config or model.'
         )
-
-
-def _defaults():
-    """The default of every field."""
-    from configs import default
-
-    return default.get_config()

@@ -76,6 +76,42 @@ SEED = Rule(lambda value: 0 <= value < 2**32, 'must lie in 0 .. 2**32 - 1')
 OWN_SEED = Rule(
     lambda value: -1 <= value < 2**32, 'must lie in 0 .. 2**32 - 1, or be -1 for config.seed'
 )
+NAMES_OF_SEEDS = Rule(
+    lambda value: set(value.split(',')) <= {'', *VARIED},
+    f'must name some of {",".join(VARIED)}',
+)
+
+MODEL = {
+    'model': _one_of(MODELS),
+    'prior': _one_of(PRIORS),
+    'num_layers': _whole(1, MOST_LAYERS),
+    'nonlinearity': _one_of(ACTIVATIONS),
+    'alpha': AT_LEAST_ZERO,
+    'bias': SWITCH,
+    'gradient': _one_of(GRADIENTS),
+    'refresh_every': _whole(1),
+    'inversion': _one_of(INVERSIONS),
+    'start': _one_of(STARTS),
+    'num_couplings': _whole(0, MOST_LAYERS),
+    'log_scale_bound': ABOVE_ZERO,
+    'hidden_layers': _whole(0, MOST_LAYERS),
+    'hidden_units': _whole(1, MOST_UNITS),
+    'partition': _one_of(PARTITIONS),
+    'z_dim': _whole(1, MOST_UNITS),
+    'hidden_dim': _whole(1, MOST_UNITS),
+    'output_dist': _one_of(OUTPUT_DISTRIBUTIONS),
+    'initialisation': _one_of(WEIGHTS),
+    'n_svi_step': _whole(0, MOST_LAYERS),
+    'svi_lr': ABOVE_ZERO,
+    'n_flow': _whole(0, MOST_LAYERS),
+    'iaf_dim': _whole(1, MOST_UNITS),
+    'n_update': _whole(0, MOST_LAYERS),
+    'update_lr': ABOVE_ZERO,
+    'update_rule': _one_of(UPDATE_RULES),
+    'separate_merge': SWITCH,
+    'attention': _whole(0, WIDEST_WINDOW),
+    'kl': _one_of(('sample', 'analytic')),
+    'kl_warmup_steps': _whole(0),
 }
 DATA = {
     'dataset': _one_of(DATASETS),

@@ -4,7 +4,9 @@ from train import commands  # first: it prepares the environment
 
 from absl import flags  # isort: skip
 
-_OUTPUT = flags.DEFINE_string('output', 'report', 'Where to write, without ending: .md and .html.')
+_OUTPUT = flags.DEFINE_string(
+    'output', 'report', 'File to write without ending, .md and .html, or a folder.'
+)
 
 
 def main(argv):
@@ -17,7 +19,7 @@ def main(argv):
     if not _OUTPUT.value.strip('/'):
         raise UserError(f'--output must name a file without its ending, found {_OUTPUT.value!r}.')
     items = [reporting.read(path) for path in argv[1:]]
-    output = workdir.resolve(_OUTPUT.value)
+    output = workdir.output(_OUTPUT.value, 'report')
     text = reporting.markdown(items)
     output.parent.mkdir(parents=True, exist_ok=True)
     workdir.write_text(output.with_name(f'{output.name}.md'), text)

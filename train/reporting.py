@@ -13,6 +13,7 @@ from train import (
     study_variance,
 )
 from train import workdir as workdirs
+from train.config import completed
 from train.errors import UserError
 from train.result import bound, dataset_title, with_error
 
@@ -44,7 +45,8 @@ def read(path):
     if folder.suffix == '.json' and folder.exists():
         return 'study', folder.stem, _study(folder)
     if (folder / 'result.json').exists():
-        return 'run', folder.name, workdirs.read_json(folder / 'result.json', FIELDS['run'])
+        path = folder / 'result.json'
+        return 'run', folder.name, _complete(workdirs.read_json(path, FIELDS['run']), path)
     if (folder / 'study.json').exists():
         return 'study', folder.name, _study(folder / 'study.json')
     raise UserError(
@@ -52,9 +54,16 @@ def read(path):
     )
 
 
+def _complete(found, path):
+    """A record whose config has the fields that are younger than it, too; published series have none."""
+    if 'config' not in found:
+        return found
+    return found | {'config': completed(found['config'], path).to_dict()}
+
+
 def _study(path):
     """A study with its metrics computed from the curves, whoever wrote the file."""
-    found = workdirs.read_json(path, FIELDS['series'])
+    found = _complete(workdirs.read_json(path, FIELDS['series']), path)
     _check_shapes(found, path)
     if 'model' in found:
         workdirs.require(found, FIELDS['study'], path)

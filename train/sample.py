@@ -25,6 +25,8 @@ _DATA_DIR = flags.DEFINE_string(
 )
 
 INPAINTED = 10  # test images
+BLOCK = 10_000  # samples that are drawn at once
+SHOWN = 1000  # of them in a picture
 
 
 def main(argv):
@@ -34,37 +36,45 @@ def main(argv):
     from train.randomness import purpose_key
 
     folder = workdir.resolve(_WORKDIR.value)
-    trained = loading.load(folder)
-    config = loading.read_config(folder)
+    experiment, state, step = loading.restore(folder)
+    config, trained = experiment.config, (experiment.model, state.variables, state.preprocessing)
+    key = purpose_key(_SEED.value, 'sample')
     if _SPECTRUM.value:
         name, made = 'spectrum', _spectrum(*trained)
     elif _INPAINT.value:
-        name, made = 'inpainting', _inpainting(config, trained, purpose_key(_SEED.value, 'sample'))
+        name, made = 'inpainting', _inpainting(config, trained, key, folder, step)
     else:
-        name, made = 'samples', _samples(config, trained, purpose_key(_SEED.value, 'sample'))
-    path = workdir.resolve(_OUTPUT.value) if _OUTPUT.value else folder / f'{name}-{_SEED.value}'
+        name, made = 'samples', _samples(config, trained, key)
+    path = workdir.output(_OUTPUT.value or f'{folder}/', f'{name}-{_SEED.value}')
     _save(path, *made)
 
 
 def _samples(config, trained, key):
     """(array in data space, picture or None, what it is): not clipped, which only a picture needs."""
+    import jax
     import numpy as np
 
     from train import data as datasets
     from train import pictures, showing
     from train.errors import UserError
 
+    _check_memory(config)
     model, variables, preprocessing = trained
     if getattr(model, 'is_onto', True) is False:
         raise UserError(model.warning)
     shape = datasets.describe(config).shape
-    x = showing.in_data_space(model, variables, preprocessing, key, _NUMBER.value)
-    samples = np.asarray(x).reshape(-1, *shape)
+    samples = np.empty((_NUMBER.value, *shape), np.float32)
+    for block, start in enumerate(range(0, len(samples), BLOCK)):
+        # Counted from the top, away from what models fold in.
+        block_key = key if block == 0 else jax.random.fold_in(key, 2**32 - block)
+        part = samples[start : start + BLOCK]
+        x = showing.in_data_space(model, variables, preprocessing, block_key, len(part))
+        part[:] = np.asarray(x).reshape(part.shape)
     png = None
     if len(shape) == 3:
-        png = pictures.image_grid(samples, 10)
+        png = pictures.image_grid(samples[:SHOWN], 10)
     elif shape == (2,):
-        png = pictures.points(samples)
+        png = pictures.points(samples[:BLOCK])
     what = (
         'means of p(x|z), one for each z from the prior,'
         if showing.of_means(model, preprocessing)
@@ -73,16 +83,34 @@ def _samples(config, trained, key):
     return samples, png, f'{_NUMBER.value} {what} are'
 
 
-def _inpainting(config, trained, key):
-    """(completed images (10, 10, H, W, C), picture, what happened)."""
-    import numpy as np
+def _check_memory(config):
+    """Refuse more samples than the memory holds."""
+    import psutil
 
     from train import data as datasets
-    from train import inpaint, pictures
+    from train.errors import UserError
+
+    free = psutil.virtual_memory().available
+    row = 4 * datasets.describe(config).num_features
+    if _NUMBER.value * row > free:
+        raise UserError(
+            f'--number must be at most {free // row} for {row} bytes a sample in the {free / 1e9:.1f} GB of memory '
+            f'that are free; found {_NUMBER.value}.'
+        )
+
+
+def _inpainting(config, trained, key, folder, step):
+    """(completed images (10, 10, H, W, C), picture, what happened); a look at the test split, which is counted."""
+    import numpy as np
+
+    from train import conclusion, inpaint, pictures
+    from train import data as datasets
 
     if _DATA_DIR.value:
         config.data_dir = _DATA_DIR.value
     shape = datasets.describe(config).shape
+    inpaint.check(trained[0], shape)
+    conclusion.count_test_look(folder, step)
     raw = datasets.load(config).source('test').gather(np.arange(INPAINTED))
     found = inpaint.complete(*trained, raw, shape, key, _INPAINT_STEPS.value)
     for mask, before, after in zip(found['masks'], found['before'], found['after'], strict=True):

@@ -11,14 +11,14 @@ import sys
 
 from etils import epath
 
+from train.workdir import steps
+
 DONE = b'done'
 
 
 def last_checkpoint(workdir):
     """The newest step on disk, or None."""
-    folder = epath.Path(workdir) / 'checkpoints'
-    names = [path.name for path in folder.iterdir()] if folder.exists() else []
-    return max((int(name) for name in names if name.isdigit()), default=None)
+    return max(steps(epath.Path(workdir)), default=None)
 
 
 @contextlib.contextmanager

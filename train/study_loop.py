@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from absl import logging
 
-from train import checkpoint, study_curves, study_parts, study_results
+from train import checkpoint, kinds, study_curves, study_parts, study_results
 from train import data as datasets
 from train import experiment as experiments
 from train import workdir as workdirs
@@ -36,6 +36,7 @@ def run(config, workdir, *, mute: bool = False):
     if jax.process_count() > 1:
         raise UserError(f'train.study runs in one process, found {jax.process_count()}.')
     study_parts.check_fields(config)
+    kinds.check(workdir, 'study')
     workdirs.check(workdir, config)
     finished = study_results.finished(workdir, config)
     if finished:
@@ -206,7 +207,7 @@ class Study:
         )
         record = resized_record(session.record(), count)
         record['config'] = json.loads(self.config.to_json())
-        self._saved.save(session.step, {'state': state, 'best': best}, record, float('inf'))
+        self._saved.save(session.step, {'state': state, 'best': best}, record)
 
 
 def _of_seeds(metrics):

@@ -26,7 +26,7 @@ def finished(workdir, config):
     path = workdir / 'study.json'
     if not path.exists():
         return None
-    found = workdirs.read_json(path, ('num_samples', 'stopped', 'epochs'))
+    found = workdirs.read_json(path, {'num_samples': int | None, 'stopped': bool, 'epochs': int})
     bound = {name: found.get(name) for name in ('num_samples', 'importance')}
     wanted = {'num_samples': config.num_samples, 'importance': config.importance}
     evaluated = found['num_samples'] is None or bound == wanted

@@ -9,6 +9,7 @@ import pathlib
 
 from etils import epath
 
+from train.config import completed
 from train.errors import UserError
 
 # Fields that do not define the result: where things lie, what is printed, how the work is cut, how long it goes on.
@@ -52,7 +53,39 @@ def default_path(config, config_file, prefix=''):
 
 def resolve(path):
     """An epath; local paths are made absolute, anything with a scheme stays as it is."""
-    return epath.Path(path if '://' in str(path) else os.path.abspath(path))
+    try:
+        return epath.Path(path if '://' in str(path) else os.path.abspath(path))
+    except KeyError as error:
+        raise UserError(
+            f'a folder must lie on a disk or in a bucket, gs:// or s3://; found {path}.'
+        ) from error
+
+
+def output(path, name):
+    """Where a command writes: `path`, or `path/name` where that is a folder or ends as one."""
+    found = resolve(path)
+    return found / name if str(path).endswith('/') or found.is_dir() else found
+
+
+def check_reachable(workdir):
+    """Refuse a bucket that cannot be reached from here."""
+    if '://' not in str(workdir):
+        return
+    try:
+        workdir.exists()
+    except Exception as error:  # whatever the access to buckets raises
+        reason = f'{type(error).__name__}: {error}'.splitlines()[0]
+        raise UserError(
+            f'{workdir} must be in reach ({reason}); see to the name, the '
+            'rights and the network, and install gcsfs for gs://, s3fs for s3://.'
+        ) from error
+
+
+def steps(workdir):
+    """Steps of the checkpoints in a folder, by their names alone, oldest first."""
+    folder = workdir / 'checkpoints'
+    names = [path.name for path in folder.iterdir()] if folder.exists() else []
+    return sorted(int(name) for name in names if name.isdigit())
 
 
 def make(workdir):
@@ -79,16 +112,20 @@ def _writable(workdir):
 
 
 def check(workdir, config):
-    """Refuse a folder whose run was made from other defining fields."""
+    """Refuse a folder whose run was made from other defining fields.
+
+    A folder without a checkpoint or a result is nobody's run, whatever config was tried there.
+    """
+    results = [name for name in ('result.json', 'study.json') if (workdir / name).exists()]
+    if not results and not steps(workdir):
+        return
     path = workdir / 'config.json'
     if not path.exists():
-        if (workdir / 'checkpoints').exists():
-            raise UserError(
-                f'{workdir} holds checkpoints and must hold their config.json, found none; '
-                'restore that file from a copy, or give another --workdir.'
-            )
-        return
-    stored = read_json(path)
+        raise UserError(
+            f'{workdir} holds {results[0] if results else "checkpoints"} and must hold their config.json, found none; '
+            'restore that file from a copy, or give another --workdir.'
+        )
+    stored = json.loads(completed(read_json(path), path).to_json())
     fields = defining_fields(config)
     differing = [
         f'{name} ({stored.get(name)} there, {fields.get(name)} here)'
@@ -102,7 +139,7 @@ def check(workdir, config):
 
 
 def read_json(path, fields=()):
-    """The JSON object in a file; a UserError where it is damaged, or has not all of `fields`."""
+    """The JSON object in a file; a UserError where it is damaged, or has not all of `fields`, see `require`."""
     try:
         found = json.loads(path.read_text())
     except ValueError as error:  # neither text nor JSON
@@ -114,13 +151,20 @@ def read_json(path, fields=()):
 
 
 def require(found, fields, path):
-    """Refuse what a file holds if it is no JSON object with all of `fields`."""
+    """Refuse what a file holds if it is no JSON object with all of `fields`: names, or name -> type."""
     keys = sorted(found) if isinstance(found, dict) else type(found).__name__
     if not isinstance(found, dict) or not set(fields) <= found.keys():
         names = f' with the fields {", ".join(fields)}' if fields else ''
         raise UserError(
             f'{path} must hold a JSON object{names}, found {keys}; restore it from a copy, or use another folder.'
         )
+    for name, kind in fields.items() if isinstance(fields, dict) else ():
+        if not isinstance(found[name], kind):
+            wanted = getattr(kind, '__name__', kind)
+            raise UserError(
+                f'{path} must hold a value of type {wanted} in {name}, found {found[name]!r}; restore it from a copy, '
+                'or use another folder.'
+            )
 
 
 def write_json(path, value):

@@ -4,6 +4,7 @@ import io
 import json
 import time
 
+from absl import logging
 from tensorboard.compat.proto import event_pb2, summary_pb2
 from tensorboard.summary.writer.record_writer import RecordWriter
 
@@ -15,10 +16,13 @@ class Writer:
 
     def __init__(self, workdir, start_step, *, tensorboard):
         self._path = workdir / 'metrics.jsonl'
-        lines = self._path.read_text().splitlines() if self._path.exists() else []
-        self._lines = [
-            line for line in lines if _complete(line) and json.loads(line)['step'] <= start_step
-        ]
+        found = read_lines(self._path) if self._path.exists() else []
+        whole = [line for line in found if line and isinstance(line.get('step'), int)]
+        if len(whole) < len(found):
+            logging.warning(
+                '%d lines of %s are damaged and left out.', len(found) - len(whole), self._path
+            )
+        self._lines = [json.dumps(line) for line in whole if line['step'] <= start_step]
         self._flush_lines()
         self._events = EventFile(workdir / 'tensorboard', start_step) if tensorboard else None
 
@@ -99,11 +103,17 @@ class NullWriter:
         """Nothing."""
 
 
-def _complete(line):
-    try:
-        return isinstance(json.loads(line), dict)
-    except json.JSONDecodeError:
-        return False
+def read_lines(path):
+    """The JSON objects in a file, one a line; None for a line that holds none."""
+
+    def parse(line):
+        try:
+            found = json.loads(line)
+        except ValueError:  # neither text nor JSON
+            return None
+        return found if isinstance(found, dict) else None
+
+    return [parse(line) for line in path.read_bytes().splitlines()]
 
 
 def save_png(path, png):

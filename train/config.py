@@ -2,15 +2,39 @@
 
 import ml_collections
 
+from train.errors import UserError
+
 
 def get_config():
-    """The defaults. An experiment starts from these."""
+    """The defaults, locked: an experiment starts from these, and a field that is not there cannot be set."""
     config = ml_collections.ConfigDict()
     _model(config)
     _data(config)
     _optimisation(config)
     _study(config)
     _run(config)
+    return config.lock()
+
+
+def completed(stored, path):
+    """The config (a ConfigDict) of stored fields, those that are younger than it at their defaults.
+
+    stored: a mapping, from the file `path`. A UserError where a field is not known or has a value of another type.
+    """
+    if not isinstance(stored, dict):
+        raise UserError(f'the config in {path} must be a JSON object, found {stored!r}.')
+    config = get_config()
+    unknown = sorted(stored.keys() - config.keys())
+    if unknown:
+        raise UserError(
+            f'{path} must hold fields of train/config.py, found {", ".join(unknown)}; use the version that wrote it.'
+        )
+    try:
+        config.update(stored)
+    except (TypeError, ValueError) as error:
+        raise UserError(
+            f'{path} must hold values of the types in train/config.py ({error}); restore it from a copy.'
+        ) from error
     return config
 
 
