@@ -92,7 +92,7 @@ def test_fields_of_a_model_are_those_that_build_it(model):
         config = Reads(runs.config(model=model, **fields))
         models.create(config, data.describe(config))
         read |= config.names
-    shared = {'model', *ranges.DATA, *ranges.OPTIMISATION, 'max_rows'}
+    shared = {'model', *ranges.DATA, *ranges.OPTIMISATION, *ranges.RUN}
     assert read - shared == set(models.FIELDS[model])
 
 
