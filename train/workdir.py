@@ -122,8 +122,8 @@ def check(workdir, config):
     path = workdir / 'config.json'
     if not path.exists():
         raise UserError(
-            f'{workdir} holds {results[0] if results else "checkpoints"} and must hold their config.json, found none; '
-            'restore that file from a copy, or give another --workdir.'
+            f'{workdir} holds {"checkpoints" if steps(workdir) else results[0]} and must hold their config.json, '
+            'found none; restore that file from a copy, or give another --workdir.'
         )
     stored = json.loads(completed(read_json(path), path).to_json())
     fields = defining_fields(config)
