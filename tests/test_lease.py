@@ -81,6 +81,8 @@ def owner(**fields):
         owner(host='elsewhere', heartbeat='now'),
         owner(started=None),
     ],
+    # The owner's process is another in each worker of the suite.
+    ids=['empty', '{}', '[]', 'parts', 'pid x', 'pid -1', 'pid 2^70', 'heartbeat now', 'no start'],
 )
 def test_damaged_lease_does_not_hold(tmp_path, content):
     (tmp_path / 'lease.json').write_text(content)
