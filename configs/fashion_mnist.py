@@ -1,8 +1,9 @@
-"""Relative-gradient MLP flow on Fashion-MNIST, with the MNIST setting of Gresele et al. 2020, arXiv:2006.15090.
+"""Relative-gradient MLP flow on Fashion-MNIST, with the splits and logits of Gresele et al. 2020, arXiv:2006.15090.
 
     python -m train.main --config=configs/fashion_mnist.py
 
-Logit space, lambda 1e-6, 50,000 / 10,000 / 10,000 as on MNIST. No figure is published.
+Logit space, lambda 1e-6, 50,000 / 10,000 / 10,000 as on MNIST. No figure is published. Start,
+gradient and slope are those that won on MNIST; it has not been run to its end here.
 """
 
 from train import config as defaults
@@ -13,8 +14,14 @@ def get_config(variant=''):
     config = defaults.get_config()
     config.dataset = 'fashion_mnist'
     config.preprocessing = 'logit'
-    config.lr = 3e-4
+    config.alpha = 0.2
+    config.start = 'whiten'
+    config.gradient = 'equivariant'
+    config.optimizer = 'equivariant'
+    config.lr = 1e-3
+    config.warmup = 1000
     config.schedule = 'cosine'
     config.schedule_steps = 19_890  # 51 epochs
     config.epochs = 51
-    return defaults.with_variant(config, variant, {'smoke': {'epochs': 1, 'schedule_steps': 390}})
+    smoke = {'epochs': 1, 'schedule_steps': 390, 'warmup': 50}
+    return defaults.with_variant(config, variant, {'smoke': smoke})
