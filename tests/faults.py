@@ -42,7 +42,8 @@ def short_run(folder):
 
 def short_study(folder, devices):
     """The study that is disturbed, on so many devices of a process that has not started JAX."""
-    os.environ['XLA_FLAGS'] = f'--xla_force_host_platform_device_count={devices}'
+    forced = f'--xla_force_host_platform_device_count={devices}'
+    os.environ['XLA_FLAGS'] = f'{os.environ.get("XLA_FLAGS", "")} {forced}'
     from train import study_loop
 
     config = runs.config(
