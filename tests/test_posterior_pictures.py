@@ -108,11 +108,12 @@ def test_refined_proposal_of_a_model_without_one_vector_is_refused(model):
 def test_gaps_of_a_run_add_up(finished):
     folder, *_ = finished
     model_config = config(epochs=1, num_samples=50, eval_batch_size=6)
-    experiment, data = experiments.for_use(model_config), datasets.load(model_config)
+    experiment = experiments.for_use(model_config)
+    data = datasets.load(config(epochs=1, max_rows=6))
     with reading(folder) as saved:
         state, _, _ = saved.restore_best(experiment.template(), experiment.steps_per_epoch)
     state = on.replicate(state, experiment.devices)
-    found = gaps.measure(experiment, data, state, 'validation', 6)
+    found = gaps.measure(experiment, data, state, 'validation')
     assert found['N'] == 6
     parts = found['approximation_gap'] + found['amortisation_gap']
     assert found['inference_gap'] == pytest.approx(parts)

@@ -1,7 +1,8 @@
 """Evaluate a trained run: `python -m train.evaluate --workdir=FOLDER [--split=validation|test] [--num_samples=N]`.
 
 `--importance=refined` draws the importance samples of a bound from a Gaussian fitted to each example instead of from
-the model's own posterior, see `vaes.refined`; the default is what the run's config says.
+the model's own posterior, see `vaes.refined`; the default is what the run's config says. `--examples=N` takes the
+first N of the split alone, where many samples of all of them would take too long.
 `--gaps` says instead how far the bound of a latent-variable model is below the likelihood, and how much of that is due
 to the family of its posteriors, how much to the encoder.
 """
@@ -19,12 +20,14 @@ _IMPORTANCE = flags.DEFINE_enum(
     'importance', None, ['posterior', 'refined'], 'What importance samples are drawn from.'
 )
 _GAPS = flags.DEFINE_bool('gaps', False, 'Inference, approximation and amortisation gap.')
-_GAP_EXAMPLES = flags.DEFINE_integer(
-    'gap_examples', 100, 'Examples of the split to take for them.', lower_bound=2
+_EXAMPLES = flags.DEFINE_integer(
+    'examples', None, 'Only the first so many examples of the split; 100 for --gaps.', lower_bound=2
 )
 _DATA_DIR = flags.DEFINE_string(
     'data_dir', None, 'Prepared TFDS directory, if not where it was in training.'
 )
+
+GAP_EXAMPLES = 100  # each is optimised for
 
 
 def main(argv):
@@ -46,21 +49,21 @@ def main(argv):
         config.importance = _IMPORTANCE.value
     if _DATA_DIR.value:
         config.data_dir = _DATA_DIR.value
-    if _GAPS.value:
-        # Each example is optimised for, so that filling up the last call would cost.
-        config.eval_batch_size = min(config.eval_batch_size, _GAP_EXAMPLES.value)
     experiment = experiments.for_use(config)
     if _GAPS.value:
         gaps.check(config, experiment.model)
     with reading(folder) as saved:
         state, _, step = saved.restore_best(experiment.template(), experiment.steps_per_epoch)
+    examples = _EXAMPLES.value or (GAP_EXAMPLES if _GAPS.value else 0)
+    if examples:
+        config.max_rows = min(examples, config.max_rows or examples)
     data = datasets.load(config)
     state = on.replicate(state, experiment.devices)
     split = _SPLIT.value
     if _GAPS.value:
         if split == 'test':
             conclusion.count_test_look(folder, step)
-        found = gaps.measure(experiment, data, state, split, _GAP_EXAMPLES.value)
+        found = gaps.measure(experiment, data, state, split)
         line = gaps.line(found)
     else:
         found = conclusion.evaluate(experiment, data, state, split, folder, step)

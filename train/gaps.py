@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from train.data.sources import Subset
 from train.errors import UserError
 from train.result import mean_and_error, with_error
 
@@ -22,11 +21,10 @@ def check(config, model):
         )
 
 
-def measure(experiment, data, state, split, num_examples):
-    """Means and two standard errors over the first `num_examples` of a split, under a replicated state."""
+def measure(experiment, data, state, split):
+    """Means and two standard errors over the examples of a split, under a replicated state."""
     data.require_intact()
     config, source = experiment.config, data.source(split)
-    source = Subset(source, range(min(num_examples, len(source))))
     values = experiment.evaluator.gaps(state, source, split, config.num_samples)
     per_example = {name: np.asarray(value, np.float64) for name, value in values.items()}
     per_example['inference_gap'] = per_example['log_likelihood'] - per_example['elbo']
