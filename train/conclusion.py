@@ -32,9 +32,9 @@ def finished(workdir, config):
     if not found['exact']:
         workdirs.require(found, {'num_samples': int}, path)
     trained = found['stopped_early'] or found['epochs'] >= config.epochs
-    bound = {name: found.get(name) for name in ('num_samples', 'importance')}
-    wanted = {'num_samples': config.num_samples, 'importance': config.importance}
-    evaluated = found['exact'] or bound == wanted
+    # A result from before the field existed was made from the posterior.
+    bound = found.get('num_samples'), found.get('importance', 'posterior')
+    evaluated = found['exact'] or bound == (config.num_samples, config.importance)
     if not (trained and evaluated and found['split'] == config.final_split):
         return None
     absent = {name for name in ('bits_per_dim', *FIELDS) if found.get(name, 0) is None}

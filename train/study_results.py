@@ -27,9 +27,9 @@ def finished(workdir, config):
     if not path.exists():
         return None
     found = workdirs.read_json(path, {'num_samples': int | None, 'stopped': bool, 'epochs': int})
-    bound = {name: found.get(name) for name in ('num_samples', 'importance')}
-    wanted = {'num_samples': config.num_samples, 'importance': config.importance}
-    evaluated = found['num_samples'] is None or bound == wanted
+    # A result from before the field existed was made from the posterior.
+    bound = found['num_samples'], found.get('importance', 'posterior')
+    evaluated = bound[0] is None or bound == (config.num_samples, config.importance)
     return found if evaluated and (found['stopped'] or found['epochs'] >= config.epochs) else None
 
 
