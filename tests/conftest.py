@@ -1,6 +1,7 @@
 """Test environment: eight forced host devices, strict rank promotion, quiet TensorFlow."""
 
 import os
+import pathlib
 
 # Collectives of eight host devices need a thread pool of at least twice that size, or they deadlock.
 os.environ.setdefault('NPROC', '32')
@@ -23,12 +24,23 @@ import pytest
 
 jax.config.update('jax_numpy_rank_promotion', 'raise')
 
+MOST_MAPS = 15_000
+
 
 @pytest.fixture(scope='session', autouse=True)
 def compiled_once(tmp_path_factory):
     """Programs that several tests of a process compile are compiled once."""
     jax.config.update('jax_compilation_cache_dir', str(tmp_path_factory.mktemp('compiled')))
     jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.2)
+
+
+@pytest.fixture(scope='module', autouse=True)
+def few_programs():
+    """Compiled programs are memory maps, of which Linux allows a process 65,530: they are let go of before that."""
+    yield
+    maps = pathlib.Path('/proc/self/maps')
+    if maps.exists() and maps.read_text().count('\n') > MOST_MAPS:
+        jax.clear_caches()
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 
 from vaes import IAFVAE, SAVAE, VAE, VLAE, HouseholderVAE
 
-B = 128
+B = 16
 MODELS = {'vae': VAE, 'sa_vae': SAVAE, 'hf': HouseholderVAE, 'iaf': IAFVAE, 'vlae': VLAE}
 
 
@@ -45,16 +45,20 @@ def preprocessed(variant, num_features):
     return jnp.asarray(x, jnp.float32)
 
 
+STARTS = [
+    (784, {}, ('logit_mean', 'release', 'pixels')),
+    (784, {'output_dist': 'bernoulli'}, ('bernoulli',)),
+    (784, {'initialisation': 'published'}, ('release',)),
+    (3072, {}, ('logit_mean', 'release', 'pixels')),
+]
+# SA-VAE and HF start from the VAE's posterior.
+WIDE = ('vae', 'iaf', 'vlae')
+
+
 @pytest.mark.parametrize(
-    ('num_features', 'fields', 'variants'),
-    [
-        (784, {}, ('logit_mean', 'release', 'pixels')),
-        (784, {'output_dist': 'bernoulli'}, ('bernoulli',)),
-        (784, {'initialisation': 'published'}, ('release',)),
-        (3072, {}, ('logit_mean', 'release', 'pixels')),
-    ],
+    ('name', 'num_features', 'fields', 'variants'),
+    [(name, *start) for name in MODELS for start in STARTS if start[0] == 784 or name in WIDE],
 )
-@pytest.mark.parametrize('name', MODELS)
 def test_first_bound_is_finite_and_its_kl_below_1000_nats(name, num_features, fields, variants):
     keys = jax.random.split(jax.random.key(2), B)
     model = MODELS[name](num_features=num_features, **fields)
