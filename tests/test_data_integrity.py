@@ -45,7 +45,9 @@ def reopened(directory, form=arrays):
 
 
 def test_cache_as_written_passes(tmp_path):
-    compare(written(tmp_path))
+    found = written(tmp_path)
+    compare(found)
+    assert reopened(tmp_path).fingerprint == found.fingerprint
 
 
 @pytest.mark.parametrize('split', ['train', 'test'])
