@@ -7,7 +7,7 @@ import numpy as np
 
 from benchmarks.records import figure
 from train.errors import UserError
-from train.markdown import table
+from train.reports.markdown import table
 
 SHOWN = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 # Presets whose log-determinant is the same for all data, so that bits per dimension follow from nats of the model.

@@ -2,9 +2,9 @@
 
     python -m benchmarks.evaluation [--rounds=5]
 
-`train.evaluation` on random images of MNIST's size. The exact likelihood of the MLP flow, D = 784, two layers, against
-the number of examples in a call, whose log|det W| they share. The importance-weighted likelihood of the VAE with 100
-samples, in one block of them as the library draws them, against one sample in a call.
+`train.step.evaluation` on random images of MNIST's size. The exact likelihood of the MLP flow, D = 784, two layers,
+against the number of examples in a call, whose log|det W| they share. The importance-weighted likelihood of the VAE
+with 100 samples, in one block of them as the library draws them, against one sample in a call.
 """
 
 import argparse
@@ -17,11 +17,11 @@ from benchmarks import figures, timing
 from benchmarks.trainer_overhead import images
 from flows.keys import fold_in
 from train import config as defaults
-from train import devices as on
 from train import experiment as experiments
-from train.data.sources import Subset
-from train.evaluation import Evaluator
-from train.randomness import example_keys
+from train.data.storage.sources import Subset
+from train.step import parallel as on
+from train.step.evaluation import Evaluator
+from train.step.randomness import example_keys
 
 NAME = 'evaluation'
 IN_A_CALL = (1, 10, 100, 1000)

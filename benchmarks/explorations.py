@@ -5,8 +5,8 @@ import math
 from benchmarks import records
 from benchmarks.records import figure
 from train import config as defaults
-from train.markdown import table
-from train.study_statistics import student_quantile
+from train.reports.markdown import table
+from train.studies.statistics import student_quantile
 
 ABOUT = """Candidates ranked by the validation split alone. *Tested as* is the record of the same run, whose test figure
 stands under that name: one seed, the settings of the row, and the same validation figure to the digits given; the

@@ -3,7 +3,7 @@
 import contextlib
 
 from benchmarks import timing
-from train import markdown
+from train.reports import markdown
 
 
 def table(header, rows):

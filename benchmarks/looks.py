@@ -14,7 +14,7 @@ import numpy as np
 
 from benchmarks import records
 from benchmarks.records import figure
-from train.markdown import table
+from train.reports.markdown import table
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 KINDS = ('runs', 'studies')

@@ -4,8 +4,8 @@ import numpy as np
 
 from benchmarks import records
 from benchmarks.records import figure
-from train.markdown import table
-from train.study_metrics import loss_epoch
+from train.reports.markdown import table
+from train.studies.convergence import loss_epoch
 
 
 def run_section(section, found):

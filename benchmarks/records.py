@@ -14,9 +14,9 @@ import numpy as np
 import configs
 from train import config as defaults
 from train.result import LOOSE_BELOW, decimals
-from train.study_metrics import quantile
-from train.study_statistics import mean_interval
-from train.workdir import FREE_FIELDS
+from train.runtime.workdir import FREE_FIELDS
+from train.studies.convergence import quantile
+from train.studies.statistics import mean_interval
 
 CONFIGS = pathlib.Path(configs.__file__).parent
 # What changes how a run goes or where it is measured; the rest of FREE_FIELDS changes neither.

@@ -13,7 +13,7 @@ import pathlib
 from benchmarks import curves, explorations, looks, records
 from benchmarks.published_sections import SECTIONS, published, study_tests
 from benchmarks.records import figure
-from train.markdown import table
+from train.reports.markdown import table
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PROVENANCE = {'device_count', 'process_count', 'cpu_count'}

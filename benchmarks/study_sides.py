@@ -1,6 +1,6 @@
 """The sides of `benchmarks.study`, each a child of its own: ten seeds in one program, or ten runs one after another."""
 
-from train import environment  # first: it prepares forced host devices
+from train.runtime import environment  # first: it prepares forced host devices
 
 environment.prepare()
 
@@ -12,11 +12,11 @@ import ml_collections  # noqa: E402
 from benchmarks import children  # noqa: E402
 from configs import study_toy  # noqa: E402
 from train import data as datasets  # noqa: E402
-from train import devices as on  # noqa: E402
 from train import experiment as experiments  # noqa: E402
-from train import study_parts  # noqa: E402
 from train.data import batches  # noqa: E402
 from train.data.preprocessing import Preprocessing  # noqa: E402
+from train.step import parallel as on  # noqa: E402
+from train.studies import many_seeds  # noqa: E402
 
 
 def config_of(options):
@@ -34,11 +34,11 @@ def study(config):
     """A function that trains all seeds for an epoch in one program."""
     experiment = experiments.create(config, splits_batch=False)
     source = datasets.load(config).source('train')
-    seeds = study_parts.padded(study_parts.all_seeds(config), len(experiment.devices))
-    first = study_parts.first_states(experiment, source, seeds)
-    state = study_parts.spread(first, experiment.devices)
-    chunks = list(study_parts.chunks(config, source, seeds, 0, len(experiment.devices)))
-    call = study_parts.training_call(experiment)
+    seeds = many_seeds.padded(many_seeds.all_seeds(config), len(experiment.devices))
+    first = many_seeds.first_states(experiment, source, seeds)
+    state = many_seeds.spread(first, experiment.devices)
+    chunks = list(many_seeds.chunks(config, source, seeds, 0, len(experiment.devices)))
+    call = many_seeds.training_call(experiment)
 
     def train():
         nonlocal state
@@ -57,7 +57,7 @@ def single_runs(config):
     preprocessing = Preprocessing.fit(config, source)
     init = experiments.initialiser(experiment)
     states, chunks = [], []
-    for seeds in study_parts.all_seeds(config):
+    for seeds in many_seeds.all_seeds(config):
         state = init(source, preprocessing, seeds).replace(preprocessing=preprocessing)
         states.append(on.replicate(state, experiment.devices))
         sizes = config.batch_size, config.steps_per_call, experiment.num_devices, 0, 1

@@ -15,7 +15,7 @@ import time
 
 import psutil
 
-from train import environment
+from train.runtime import environment
 
 environment.prepare()
 

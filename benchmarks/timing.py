@@ -6,8 +6,8 @@ import time
 
 import numpy as np
 
-from train import environment
 from train.result import provenance
+from train.runtime import environment
 
 environment.prepare()  # as the commands do: XLA's CPU client, made on first use, has the threads it has in training
 

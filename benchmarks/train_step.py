@@ -21,13 +21,13 @@ from etils import epath
 from benchmarks import figures, published_flow, timing
 from benchmarks.trainer_overhead import images
 from configs import mnist_published
-from train import devices as on
 from train import experiment as experiments
 from train import loop
-from train.checkpoint import Checkpoints
-from train.interruption import Interruption
+from train.runtime.checkpoint import Checkpoints
+from train.runtime.interruption import Interruption
 from train.session import Session
-from train.stopping import Stopping
+from train.step import parallel as on
+from train.step.stopping import Stopping
 
 NAME = 'train_step'
 STEPS_PER_CALL = {10: 500, 100: 50}

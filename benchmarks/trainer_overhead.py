@@ -19,15 +19,15 @@ from etils import epath
 
 from benchmarks import timing
 from configs import mnist
-from train import devices as on
 from train import experiment as experiments
 from train import loop
-from train.checkpoint import Checkpoints
-from train.data.sources import ArraySource
-from train.interruption import Interruption
-from train.progress import Progress
+from train.data.storage.sources import ArraySource
+from train.runtime.checkpoint import Checkpoints
+from train.runtime.interruption import Interruption
+from train.runtime.progress import Progress
 from train.session import Session
-from train.stopping import Stopping
+from train.step import parallel as on
+from train.step.stopping import Stopping
 
 
 def images(rows):

@@ -17,10 +17,10 @@ import numpy as np
 from benchmarks import figures, timing
 from benchmarks.trainer_overhead import images
 from train import config as defaults
-from train import devices as on
 from train import experiment as experiments
-from train.data.sources import ArraySource
+from train.data.storage.sources import ArraySource
 from train.models import MODELS
+from train.step import parallel as on
 
 NAME = 'zoo_steps'
 OF_VECTORS = ('flow', 'study_vae', 'lvae', 'vae', 'vlae', 'mlp_flow')

@@ -24,7 +24,7 @@ import traceback
 import numpy as np
 from etils import epath
 
-from tests import runs
+from tests.helpers import runs
 from train.errors import StoppedError
 
 EPOCHS, STEPS_PER_EPOCH = 25, 32
@@ -44,13 +44,13 @@ def short_study(folder, devices):
     """The study that is disturbed, on so many devices of a process that has not started JAX."""
     forced = f'--xla_force_host_platform_device_count={devices}'
     os.environ['XLA_FLAGS'] = f'{os.environ.get("XLA_FLAGS", "")} {forced}'
-    from train import study_loop
+    from train.studies import training
 
     config = runs.config(
         **{'model': 'flow', 'num_couplings': 2, 'num_seeds': 3, 'seed_data': 0, 'toy_size': 2048},
         **{'epochs': 15, 'lr': 1e-3, 'steps_per_call': 4, 'num_devices': devices},
     )
-    return study_loop.run(config, epath.Path(folder))
+    return training.run(config, epath.Path(folder))
 
 
 def child(folder, run):
@@ -85,10 +85,10 @@ def wait(pid):
 def outcome(folder):
     """What a finished run leaves: the bytes of its last checkpoint, its step, likelihood and validation losses."""
     from train import experiment as experiments
-    from train import loading
-    from train.checkpoint import Checkpoints, checksum
+    from train import pretrained
+    from train.runtime.checkpoint import Checkpoints, checksum
 
-    config = loading.read_config(epath.Path(folder))
+    config = pretrained.read_config(epath.Path(folder))
     with Checkpoints(folder) as saved:
         state, record = saved.restore_latest(experiments.create(config).template())
     lines = (pathlib.Path(folder) / 'metrics.jsonl').read_text().splitlines()

@@ -5,11 +5,13 @@ import math
 
 from absl import logging
 
-from train import devices as on
-from train import pictures, processes, result, showing
-from train import workdir as workdirs
+from train import result
 from train.errors import UserError
-from train.writers import Writer, read_lines, save_png
+from train.figures import plots, showing
+from train.runtime import processes
+from train.runtime import workdir as workdirs
+from train.runtime.writers import Writer, read_lines, save_png
+from train.step import parallel as on
 
 # What of `result.json` says whether the run needs more, and what is printed of it.
 NUMBER = int | float | None  # null stands for what is not finite
@@ -120,7 +122,7 @@ def _pictures(experiment, data, state, workdir, step):
     """The learning curve, and the final pictures, which TensorBoard shows behind the last step of training."""
     records = read_lines(workdir / 'metrics.jsonl')
     if records:
-        save_png(workdir / 'learning_curve.png', pictures.learning_curve(records))
+        save_png(workdir / 'learning_curve.png', plots.learning_curve(records))
     if experiment.config.generation:
         validation = data.source('validation')
         with Writer(workdir, step, tensorboard=experiment.config.tensorboard) as writer:

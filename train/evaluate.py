@@ -7,7 +7,7 @@ first N of the split alone, where many samples of all of them would take too lon
 to the family of its posteriors, how much to the encoder.
 """
 
-from train import commands  # first: it prepares the environment
+from train import cli  # first: it prepares the environment
 
 from absl import flags  # isort: skip
 
@@ -35,14 +35,16 @@ def main(argv):
     del argv
     import json
 
-    from train import conclusion, gaps, loading, result, workdir
+    from train import conclusion, pretrained, result
     from train import data as datasets
-    from train import devices as on
     from train import experiment as experiments
-    from train.checkpoint import reading
+    from train.diagnostics import gaps
+    from train.runtime import workdir
+    from train.runtime.checkpoint import reading
+    from train.step import parallel as on
 
     folder = workdir.resolve(_WORKDIR.value)
-    config = loading.read_config(folder)
+    config = pretrained.read_config(folder)
     if _NUM_SAMPLES.value:
         config.num_samples = _NUM_SAMPLES.value
     if _IMPORTANCE.value:
@@ -73,4 +75,4 @@ def main(argv):
 
 
 if __name__ == '__main__':
-    commands.run(main)
+    cli.run(main)

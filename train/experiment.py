@@ -8,15 +8,17 @@ import jax.numpy as jnp
 import numpy as np
 from absl import logging
 
-from train import advice, models, optimizers, ranges
 from train import data as datasets
-from train import devices as on
+from train import models, ranges
 from train.data import batches
 from train.data.preprocessing import Preprocessing
-from train.evaluation import Evaluator
-from train.randomness import Seeds, example_keys
-from train.state import make_init
-from train.step import make_step, preprocess
+from train.diagnostics import padding
+from train.optim import optimizers
+from train.step import parallel as on
+from train.step.evaluation import Evaluator
+from train.step.randomness import Seeds, example_keys
+from train.step.state import make_init
+from train.step.step import make_step, preprocess
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,11 +48,11 @@ class Experiment:
         return batches.steps_per_epoch(self.description.split_sizes[0], self.config.batch_size)
 
     def init(self, seed, examples):
-        """A fresh TrainState, see `train.state.make_init`."""
+        """A fresh TrainState, see `train.step.state.make_init`."""
         return make_init(self.model, self.optimizer, ema=self.config.ema)(seed, examples)
 
     def train_call(self):
-        """A chunk of training steps on all devices, see `train.devices.train_call`."""
+        """A chunk of training steps on all devices, see `train.step.parallel.train_call`."""
         step = make_step(
             self.model,
             self.optimizer,
@@ -104,7 +106,7 @@ def create(config, *, splits_batch=True):
             config.epochs * per_epoch,
         )
     if devices[0].platform == 'tpu':
-        for sentence in advice.tpu_waste(description.num_features, config.batch_size // shares):
+        for sentence in padding.tpu_waste(description.num_features, config.batch_size // shares):
             logging.warning(sentence)
     return _assemble(config, description, devices)
 

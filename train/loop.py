@@ -10,23 +10,27 @@ import numpy as np
 from absl import logging
 from clu import parameter_overview
 
-from train import autopsy, checkpoint, conclusion, kinds, processes, showing, warm_start
+from train import conclusion
 from train import data as datasets
-from train import devices as on
 from train import experiment as experiments
-from train import workdir as workdirs
 from train.data import batches
 from train.data.prefetch import prefetch
-from train.disk import disk_errors
+from train.diagnostics import broken_numbers
 from train.errors import NonFiniteError, StoppedError, UserError
-from train.interruption import Interruption
-from train.lease import Lease
-from train.profiling import Profile
-from train.progress import Progress
+from train.figures import showing
+from train.optim import warm_start
 from train.result import mean_and_error
+from train.runtime import checkpoint, kinds, processes
+from train.runtime import workdir as workdirs
+from train.runtime.disk import disk_errors
+from train.runtime.interruption import Interruption
+from train.runtime.lease import Lease
+from train.runtime.profiling import Profile
+from train.runtime.progress import Progress
+from train.runtime.writers import NullWriter, Writer
 from train.session import Session, add, means
-from train.stopping import Stopping
-from train.writers import NullWriter, Writer
+from train.step import parallel as on
+from train.step.stopping import Stopping
 
 
 def run(config, workdir, *, mute: bool = False):
@@ -156,7 +160,7 @@ class Training:
         where = f'Step {bad_step} broke.'
         if processes.is_first():
             folder = self._workdir / f'broken-{bad_step}'
-            where = autopsy.examine(self._experiment, self._train, frozen, bad_step, folder)
+            where = broken_numbers.examine(self._experiment, self._train, frozen, bad_step, folder)
         kept = self._saved.steps()
         kept = (
             f'The last checkpoint is of step {kept[-1]}.' if kept else 'There is no checkpoint yet.'

@@ -1,6 +1,6 @@
 """Train a config: `python -m train.main --config=configs/mnist.py [--config.FIELD=VALUE ...] [--workdir=FOLDER]`."""
 
-from train import commands  # first: it prepares the environment
+from train import cli  # first: it prepares the environment
 
 from absl import flags, logging  # isort: skip
 from ml_collections import config_flags  # isort: skip
@@ -29,10 +29,11 @@ _PROCESS = flags.DEFINE_integer('process_id', None, 'Which of them this is, from
 def main(argv):
     """Train, or go on, or say that the run is finished; the last line is the test likelihood."""
     del argv
-    from train import loop, processes, result, workdir
+    from train import loop, result
     from train.errors import UserError
+    from train.runtime import processes, workdir
 
-    config, name = commands.config_of(_CONFIG)
+    config, name = cli.config_of(_CONFIG)
     if config.num_seeds != 1:
         raise UserError(
             f'train.main trains one seed, found config.num_seeds={config.num_seeds}; use train.study for many, or set '
@@ -47,4 +48,4 @@ def main(argv):
 
 
 if __name__ == '__main__':
-    commands.run(main)
+    cli.run(main)

@@ -2,8 +2,8 @@
 
 from flows import NICE, CouplingFlow, ImageFlow, MLPFlow
 from train import config as defaults
-from train.devices import AXIS
 from train.errors import UserError
+from train.step.parallel import AXIS
 from vaes import DRAW, IAFVAE, SAVAE, VAE, VLAE, ConvergenceVAE, HouseholderVAE, LadderVAE
 
 

@@ -3,7 +3,7 @@
 `--dataset=NAME --picture=FILE.png` also draws its first rows: a grid of images, or every toy density.
 """
 
-from train import commands  # first: it prepares the environment
+from train import cli  # first: it prepares the environment
 
 from absl import flags  # isort: skip
 
@@ -33,7 +33,8 @@ def main(argv):
 
     from absl import logging
 
-    from train.data import DATASETS, preparing
+    from train.data import DATASETS
+    from train.data.acquisition import preparing
     from train.errors import UserError
 
     fields = {
@@ -72,15 +73,15 @@ def main(argv):
 def _draw(config, path):
     import pathlib
 
-    from train import data_pictures
     from train.errors import UserError
-    from train.writers import save_png
+    from train.figures import datasets
+    from train.runtime.writers import save_png
 
     if not path.endswith('.png'):
         raise UserError(f'--picture must name a .png file; found {path}.')
-    save_png(pathlib.Path(path), data_pictures.png(config))
+    save_png(pathlib.Path(path), datasets.png(config))
     print(f'A picture of {config.dataset} is in {path}')
 
 
 if __name__ == '__main__':
-    commands.run(main)
+    cli.run(main)

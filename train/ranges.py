@@ -10,15 +10,15 @@ import numpy as np
 from flows import ACTIVATIONS, PARTITIONS, PRIORS
 from flows.affine_layer import GRADIENTS, STARTS
 from flows.amortised_affine import INVERSIONS
-from train.data.cache import FORMS
+from train.data.datasets.toy_densities import TOYS
 from train.data.preprocessing import PRESETS
 from train.data.registry import DATASETS
-from train.data.toy_densities import TOYS
-from train.devices import SEED_AXES
+from train.data.storage.cache import FORMS
 from train.errors import UserError
 from train.models import MODELS
-from train.optimizers import OPTIMIZERS, SCHEDULES
-from train.randomness import Seeds
+from train.optim.optimizers import OPTIMIZERS, SCHEDULES
+from train.step.parallel import SEED_AXES
+from train.step.randomness import Seeds
 from vaes.mlp import WEIGHTS
 from vaes.vae import OUTPUT_DISTRIBUTIONS
 from vaes.vlae import UPDATE_RULES

@@ -1,6 +1,6 @@
 """Put runs and studies side by side: `python -m train.report FOLDER... [--output=report]`."""
 
-from train import commands  # first: it prepares the environment
+from train import cli  # first: it prepares the environment
 
 from absl import flags  # isort: skip
 
@@ -11,22 +11,23 @@ _OUTPUT = flags.DEFINE_string(
 
 def main(argv):
     """Write the report and print its tables. Folders of runs or studies, `study.json`s, published loss series."""
-    from train import reporting, workdir
     from train.errors import UserError
+    from train.reports import report
+    from train.runtime import workdir
 
     if len(argv) < 2:
         raise UserError('train.report needs the folders of runs or studies, found none.')
     if not _OUTPUT.value.strip('/'):
         raise UserError(f'--output must name a file without its ending, found {_OUTPUT.value!r}.')
-    items = [reporting.read(path) for path in argv[1:]]
+    items = [report.read(path) for path in argv[1:]]
     output = workdir.output(_OUTPUT.value, 'report')
-    text = reporting.markdown(items)
+    text = report.markdown(items)
     output.parent.mkdir(parents=True, exist_ok=True)
     workdir.write_text(output.with_name(f'{output.name}.md'), text)
-    workdir.write_text(output.with_name(f'{output.name}.html'), reporting.page(items))
+    workdir.write_text(output.with_name(f'{output.name}.html'), report.page(items))
     print(text)
     print(f'Written to {output}.md and {output}.html')
 
 
 if __name__ == '__main__':
-    commands.run(main, takes_arguments=True)
+    cli.run(main, takes_arguments=True)

@@ -3,7 +3,7 @@
 `--inpaint` fills in hidden parts of ten test images instead, `--spectrum` shows NICE's sorted exp(-s).
 """
 
-from train import commands  # first: it prepares the environment
+from train import cli  # first: it prepares the environment
 
 from absl import flags  # isort: skip
 
@@ -32,11 +32,12 @@ SHOWN = 1000  # of them in a picture
 def main(argv):
     """Write an array as .npy and, for images, points in the plane and the spectrum, a picture as .png."""
     del argv
-    from train import loading, workdir
-    from train.randomness import purpose_key
+    from train import pretrained
+    from train.runtime import workdir
+    from train.step.randomness import purpose_key
 
     folder = workdir.resolve(_WORKDIR.value)
-    experiment, state, step = loading.restore(folder)
+    experiment, state, step = pretrained.restore(folder)
     config, trained = experiment.config, (experiment.model, state.variables, state.preprocessing)
     key = purpose_key(_SEED.value, 'sample')
     if _SPECTRUM.value:
@@ -55,8 +56,8 @@ def _samples(config, trained, key):
     import numpy as np
 
     from train import data as datasets
-    from train import pictures, showing
     from train.errors import UserError
+    from train.figures import plots, showing
 
     _check_memory(config)
     model, variables, preprocessing = trained
@@ -72,9 +73,9 @@ def _samples(config, trained, key):
         part[:] = np.asarray(x).reshape(part.shape)
     png = None
     if len(shape) == 3:
-        png = pictures.image_grid(samples[:SHOWN], 10)
+        png = plots.image_grid(samples[:SHOWN], 10)
     elif shape == (2,):
-        png = pictures.points(samples[:BLOCK])
+        png = plots.points(samples[:BLOCK])
     what = (
         'means of p(x|z), one for each z from the prior,'
         if showing.of_means(model, preprocessing)
@@ -103,8 +104,10 @@ def _inpainting(config, trained, key, folder, step):
     """(completed images (10, 10, H, W, C), picture, what happened); a look at the test split, which is counted."""
     import numpy as np
 
-    from train import conclusion, inpaint, pictures
+    from train import conclusion
     from train import data as datasets
+    from train.diagnostics import inpaint
+    from train.figures import plots
 
     if _DATA_DIR.value:
         config.data_dir = _DATA_DIR.value
@@ -115,7 +118,7 @@ def _inpainting(config, trained, key, folder, step):
     found = inpaint.complete(*trained, raw, shape, key, _INPAINT_STEPS.value)
     for mask, before, after in zip(found['masks'], found['before'], found['after'], strict=True):
         print(f'{mask}: {before.mean():.1f} -> {after.mean():.1f} nats in data space')
-    png = pictures.image_grid(inpaint.panel(found, shape), INPAINTED)
+    png = plots.image_grid(inpaint.panel(found, shape), INPAINTED)
     return found['completed'].reshape(-1, INPAINTED, *shape), png, 'completed images are'
 
 
@@ -124,21 +127,21 @@ def _spectrum(model, variables, preprocessing):
     del preprocessing
     import numpy as np
 
-    from train import pictures
     from train.errors import UserError
+    from train.figures import plots
 
     if 'scaling' not in variables['params']:
         raise UserError(
             f'--spectrum needs a model with a diagonal scaling, NICE; found {type(model).__name__}.'
         )
     scales = np.sort(np.exp(-np.asarray(variables['params']['scaling']['s'], np.float64)))[::-1]
-    return scales, pictures.spectrum(scales), 'the scales exp(-s), largest first, are'
+    return scales, plots.spectrum(scales), 'the scales exp(-s), largest first, are'
 
 
 def _save(path, array, png, what):
     import numpy as np
 
-    from train.writers import save_png
+    from train.runtime.writers import save_png
 
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.with_name(f'{path.name}.npy').open('wb') as file:
@@ -149,4 +152,4 @@ def _save(path, array, png, what):
 
 
 if __name__ == '__main__':
-    commands.run(main)
+    cli.run(main)

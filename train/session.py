@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from train.stopping import Stopping
+from train.step.stopping import Stopping
 
 
 @dataclasses.dataclass(frozen=True)

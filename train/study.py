@@ -1,6 +1,6 @@
 """Train many seeds at once: `python -m train.study --config=configs/study_toy.py --config.num_seeds=10`."""
 
-from train import commands  # first: it prepares the environment
+from train import cli  # first: it prepares the environment
 
 from absl import flags, logging  # isort: skip
 from ml_collections import config_flags  # isort: skip
@@ -21,14 +21,15 @@ _MUTE = flags.DEFINE_bool(
 def main(argv):
     """Train, or go on; the last lines are the study's table."""
     del argv
-    from train import study_loop, workdir
+    from train.runtime import workdir
+    from train.studies import training
 
-    config, name = commands.config_of(_CONFIG)
+    config, name = cli.config_of(_CONFIG)
     folder = workdir.resolve(_WORKDIR.value or workdir.default_path(config, name, 'study-'))
     logging.info('Workdir: %s', folder)
-    study_loop.run(config, folder, mute=_MUTE.value)
+    training.run(config, folder, mute=_MUTE.value)
     print((folder / 'study.md').read_text())
 
 
 if __name__ == '__main__':
-    commands.run(main)
+    cli.run(main)

@@ -1,6 +1,6 @@
 """Check a trained flow against mathematics: `python -m train.verify --workdir=FOLDER [--rows=100]`."""
 
-from train import commands  # first: it prepares the environment
+from train import cli  # first: it prepares the environment
 
 from absl import flags  # isort: skip
 
@@ -15,15 +15,17 @@ def main(argv):
     import numpy as np
 
     from train import data as datasets
-    from train import loading, verification, workdir
+    from train import pretrained
+    from train.diagnostics import verification
     from train.errors import UserError
-    from train.evaluation import SPLITS
-    from train.randomness import Seeds, example_keys, purpose_key
-    from train.step import preprocess
+    from train.runtime import workdir
+    from train.step.evaluation import SPLITS
+    from train.step.randomness import Seeds, example_keys, purpose_key
+    from train.step.step import preprocess
 
     folder = workdir.resolve(_WORKDIR.value)
-    config = loading.read_config(folder)
-    model, variables, preprocessing = loading.load(folder)
+    config = pretrained.read_config(folder)
+    model, variables, preprocessing = pretrained.load(folder)
     if not hasattr(model, 'forward_and_log_det') or not model.exact:
         raise UserError(f'train.verify checks exact flows, found config.model={config.model}.')
     source = datasets.load(config).source('validation')
@@ -44,4 +46,4 @@ def main(argv):
 
 
 if __name__ == '__main__':
-    commands.run(main)
+    cli.run(main)

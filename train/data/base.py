@@ -42,7 +42,7 @@ class Data:
     known density only; `extent` is the interval of both axes to plot 2-D data in. `fingerprint`
     identifies the content of the splits; `location` is the directory they are read from, None where
     they need no file. `require_intact()` returns once that directory is known to hold the content which the
-    fingerprint names, and raises UserError where it does not; see `train.data.integrity`.
+    fingerprint names, and raises UserError where it does not; see `train.data.storage.integrity`.
     """
 
     description: Description

@@ -4,8 +4,9 @@ import dataclasses
 from collections.abc import Callable
 from typing import NamedTuple
 
-from train.data import binarised_mnist, digits, images, maf, mnist, toy
-from train.data.sources import Subset
+from train.data.datasets import binarised_mnist, digits, images, mnist, toy
+from train.data.datasets.maf.dataset import TABLES
+from train.data.storage.sources import Subset
 from train.errors import UserError
 
 
@@ -25,7 +26,7 @@ DATASETS = {
     'mnist': _stored(mnist.MNIST),
     'binarised_mnist': _stored(binarised_mnist),
     **{dataset.name: _stored(dataset) for dataset in images.IMAGES},
-    **{table.name: _stored(table) for table in maf.TABLES},
+    **{table.name: _stored(table) for table in TABLES},
 }
 
 

@@ -1,0 +1,232 @@
+"""Coupling flows: inverses, log-determinants by autodiff, normalisation, starts from data."""
+
+from statistics import NormalDist
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from flows import surjections
+from flows.actnorm import ActNorm
+from flows.affine_coupling import AffineCoupling, MLPConditioner
+from flows.coupling_flow import CouplingFlow
+from flows.image_flow import DenseNet, ImageFlow, MultiScaleFlow
+from flows.invertible_conv import InvertibleConv
+from flows.squeeze import Slice, Squeeze
+from flows.surjections import StandardUniform, UniformAugmentation, UniformDequantisation
+from tests.helpers.convergence_models import example_keys, init, moved, prepared, quick_jit
+
+VECTORS, IMAGES = (3, 5), (3, 4, 2, 3)
+BIJECTORS = {
+    'coupling of vectors': (AffineCoupling(MLPConditioner((6, 6))), VECTORS),
+    'coupling of images': (AffineCoupling(DenseNet(4, 1, 2)), IMAGES),
+    'actnorm of vectors': (ActNorm(), VECTORS),
+    'actnorm of images': (ActNorm(), IMAGES),
+    '1x1 convolution': (InvertibleConv(), IMAGES),
+    'squeeze': (Squeeze(), IMAGES),
+    'coupling flow': (CouplingFlow(num_features=5, num_couplings=3, hidden=(6,)), VECTORS),
+}
+
+
+def forward_init(bijector, x):
+    """Parameters started by one pass from x to z."""
+    return quick_jit(lambda x: bijector.init(jax.random.key(0), x, method='forward_and_log_det'))(x)
+
+
+def methods(bijector, x):
+    """Forward and inverse as functions of one array, parameters off their start."""
+    if not hasattr(bijector, 'init'):
+        return bijector.forward_and_log_det, bijector.inverse_and_log_det
+    variables = moved(forward_init(bijector, x))
+
+    def forward(x):
+        return bijector.apply(variables, x, method='forward_and_log_det')
+
+    def inverse(z):
+        return bijector.apply(variables, z, method='inverse_and_log_det')
+
+    return forward, inverse
+
+
+@pytest.mark.parametrize('name', BIJECTORS)
+def test_inverse_and_log_det_against_autodiff(name, x64):
+    bijector, shape = BIJECTORS[name]
+    x = jax.random.normal(jax.random.key(1), shape, jnp.float64)
+    forward, inverse = methods(bijector, x)
+
+    @quick_jit
+    def both_ways(x):
+        z, log_det = forward(x)
+
+        def flat(row):
+            return forward(row.reshape(1, *shape[1:]))[0].reshape(-1)
+
+        jacobian = jax.vmap(jax.jacfwd(flat))(x.reshape(len(x), -1))
+        return log_det, jnp.linalg.slogdet(jacobian)[1], *inverse(z)
+
+    log_det, expected, back, inverse_log_det = both_ways(x)
+    np.testing.assert_allclose(log_det, expected, rtol=0, atol=1e-10)
+    np.testing.assert_allclose(back, x, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(inverse_log_det, -log_det, rtol=0, atol=1e-9)
+
+
+def test_multi_scale_flow_is_a_bijector(x64):
+    flow, shape = MultiScaleFlow(2, 1, conditioner=DenseNet(4, 1, 2)), (4, 4, 2)
+    x = jax.random.normal(jax.random.key(1), (2, *shape), jnp.float64)
+    variables = moved(forward_init(flow, x))
+
+    @quick_jit
+    def both_ways(x):
+        z, log_det = flow.apply(variables, x, method='forward_and_log_det')
+
+        def flat(row):
+            row = row.reshape(1, *shape)
+            return flow.apply(variables, row, method='forward_and_log_det')[0][0]
+
+        jacobian = jax.vmap(jax.jacfwd(flat))(x.reshape(2, -1))
+        back = flow.apply(variables, z, shape, method='inverse_and_log_det')
+        return log_det, jnp.linalg.slogdet(jacobian)[1], *back
+
+    log_det, expected, back, inverse_log_det = both_ways(x)
+    np.testing.assert_allclose(log_det, expected, atol=1e-9)
+    np.testing.assert_allclose(back, x, atol=1e-9)
+    np.testing.assert_allclose(inverse_log_det, -log_det, atol=1e-9)
+
+
+def test_coupling_starts_as_the_identity_and_its_scale_is_bounded():
+    coupling = AffineCoupling(MLPConditioner((6,)), log_scale_bound=1.5)
+    x = jax.random.normal(jax.random.key(0), (4, 4))
+    variables = forward_init(coupling, x)
+    z, log_det = coupling.apply(variables, x, method='forward_and_log_det')
+    np.testing.assert_array_equal(z, x)
+    np.testing.assert_array_equal(log_det, 0)
+    wild = moved(variables, scale=1e4)
+    z, log_det = coupling.apply(wild, x, method='forward_and_log_det')
+    assert bool(jnp.isfinite(z).all())
+    assert float(jnp.abs(log_det).max()) <= 2 * 1.5
+    np.testing.assert_array_equal(z[:, :2], x[:, :2])
+
+
+def test_flow_without_couplings_is_the_identity():
+    flow = CouplingFlow(num_couplings=0, num_features=3)
+    x = jax.random.normal(jax.random.key(0), (4, 3))
+    z, log_det = flow.apply({}, x, method='forward_and_log_det')
+    np.testing.assert_array_equal(z, x)
+    np.testing.assert_array_equal(log_det, 0)
+    log_p = flow.apply({}, x, method='log_likelihood')
+    expected = -0.5 * (x**2 + np.log(2 * np.pi)).sum(axis=1)
+    np.testing.assert_allclose(log_p, expected, rtol=1e-6)
+    assert flow.apply({}, jax.random.key(1), 6, method='sample').shape == (6, 3)
+
+
+def test_density_of_a_two_dimensional_flow_integrates_to_one():
+    flow = CouplingFlow(hidden=(8, 8))
+    examples = 2 + 3 * jax.random.normal(jax.random.key(0), (500, 2))
+    variables = moved(init(flow, examples))
+    sample = quick_jit(lambda: flow.apply(variables, jax.random.key(1), 4000, method='sample'))()
+    low, high = sample.min(axis=0), sample.max(axis=0)
+    margin = high - low
+    axes = [jnp.linspace(a - m, b + m, 601) for a, b, m in zip(low, high, margin, strict=True)]
+    grid = jnp.stack(jnp.meshgrid(*axes), axis=-1).reshape(-1, 2)
+    log_p = quick_jit(lambda x: flow.apply(variables, x, method='log_likelihood'))(grid)
+    cell = (axes[0][1] - axes[0][0]) * (axes[1][1] - axes[1][0])
+    assert float(jnp.exp(log_p).sum() * cell) == pytest.approx(1, abs=0.01)
+
+
+@pytest.mark.parametrize('shape', [(50, 4), (20, 3, 5, 4)])
+def test_actnorm_starts_from_the_data_once(shape):
+    layer, scale = ActNorm(), jnp.array([0.1, 1.0, 5.0, 0.0]).reshape(*[1] * (len(shape) - 1), 4)
+    x = scale * jax.random.normal(jax.random.key(0), shape) + 3
+    variables = forward_init(layer, x)
+    z, _ = layer.apply(variables, x, method='forward_and_log_det')
+    axes = tuple(range(z.ndim - 1))
+    np.testing.assert_allclose(z.mean(axes), 0, atol=1e-4)
+    np.testing.assert_allclose(z.std(axes), [1, 1, 1, 0], atol=1e-4)
+    np.testing.assert_allclose(variables['params']['log_scale'][3], 0, err_msg='constant channel')
+    other = 10 * x + 7
+    z, unchanged = layer.apply(variables, other, method='forward_and_log_det', mutable=True)
+    assert float(jnp.abs(z[0].mean())) > 1
+    jax.tree.map(np.testing.assert_array_equal, unchanged['params'], variables['params'])
+
+
+def test_every_actnorm_of_a_flow_is_normalised_at_the_start():
+    flow = CouplingFlow(hidden=(8,))
+    x = 5 + 3 * jax.random.normal(jax.random.key(0), (400, 2))
+    variables = init(flow, x)
+    z, _ = flow.apply(variables, x, method='forward_and_log_det')
+    np.testing.assert_allclose(z.mean(axis=0), 0, atol=1e-4)
+    np.testing.assert_allclose(z.std(axis=0), 1, atol=1e-4)
+
+
+def test_squeeze_keeps_each_block_of_pixels_together():
+    x = jnp.arange(16.0).reshape(1, 4, 4, 1)
+    z, _ = Squeeze().forward_and_log_det(x)
+    assert sorted(z[0, 0, 1].tolist()) == [2, 3, 6, 7]
+    with pytest.raises(ValueError, match='even height and width, found 3 x 4'):
+        Squeeze().forward_and_log_det(jnp.zeros((1, 3, 4, 1)))
+
+
+def test_slice_is_joined_again():
+    x = jax.random.normal(jax.random.key(0), IMAGES)
+    kept, finished = Slice(1).split(x)
+    assert kept.shape == (3, 4, 2, 1)
+    np.testing.assert_array_equal(Slice(1).join(kept, finished), x)
+
+
+def test_standard_uniform_has_no_density_outside_the_cube():
+    u = jnp.array([[0.2, 0.9], [0.2, 1.1], [-0.1, 0.5], [1.5, -3.0]])
+    np.testing.assert_array_equal(StandardUniform().log_prob(u), [0, -jnp.inf, -jnp.inf, -jnp.inf])
+
+
+def test_dequantisation_is_undone_and_its_bound_is_the_log_volume():
+    layer, keys = UniformDequantisation(levels=4), example_keys(200)
+    x = jax.random.randint(jax.random.key(0), (200, 3), 0, 4).astype(jnp.float32)
+    z, bound = layer.forward_and_bound(x, keys)
+    np.testing.assert_array_equal(layer.inverse(z), x)
+    np.testing.assert_allclose(bound, -3 * np.log(4), rtol=1e-6)
+    assert float((z * 4 - x).min()) < 0.05
+    assert float((z * 4 - x).max()) > 0.95
+    np.testing.assert_array_equal(layer.inverse(jnp.array([-0.3, 1.7])), [0, 3])
+
+
+def test_dequantisation_stays_in_its_cell_at_the_largest_noise(monkeypatch):
+    monkeypatch.setattr(
+        surjections, 'uniform', lambda keys, shape, dtype: jnp.full((len(keys), *shape), 1 - 2**-24)
+    )
+    layer, x = UniformDequantisation(levels=256), jnp.arange(256.0)[:, None]
+    z, _ = layer.forward_and_bound(x, example_keys(256))
+    np.testing.assert_array_equal(layer.inverse(z), x)
+    np.testing.assert_array_equal(jnp.floor(z * 256), x)
+
+
+def test_augmentation_adds_channels_that_cost_nothing():
+    x = jax.random.normal(jax.random.key(0), IMAGES)
+    z, bound = UniformAugmentation(2).forward_and_bound(x, example_keys(3))
+    assert z.shape == (3, 4, 2, 5)
+    np.testing.assert_array_equal(UniformAugmentation(2).inverse(z), x)
+    np.testing.assert_array_equal(bound, 0)
+
+
+def test_image_flow_without_couplings_has_a_known_likelihood():
+    # It only moves pixels, so P(x) is a product of normal integrals over the cells; the auxiliary
+    # channel adds its own, over [0, 1), once per pixel.
+    flow = ImageFlow(shape=(2, 2, 1), couplings=0, scales=2)
+    x = jnp.array([[0.0, 1.0, 1.0, 0.0], [1.0, 1.0, 1.0, 1.0]])
+    log_p = flow.apply({}, x, example_keys(2), 20_000, method='log_likelihood')
+    dark, light = (NormalDist().cdf(b) - NormalDist().cdf(b - 0.5) for b in (0.5, 1.0))
+    expected = np.log([[dark, light, light, dark], [light] * 4]).sum(axis=1)
+    np.testing.assert_allclose(log_p, expected + 4 * np.log(dark + light), atol=0.01)
+
+
+def test_samples_of_the_image_flow_are_whole_values():
+    model, variables, _ = prepared('image_flow')
+    sample = quick_jit(lambda: model.apply(variables, jax.random.key(5), 20, method='sample'))()
+    assert set(np.unique(sample)) == {0.0, 1.0}
+
+
+def test_width_that_is_not_the_flows_is_refused():
+    with pytest.raises(ValueError, match=r'found 2 and x of shape \(3, 4\)'):
+        CouplingFlow(num_couplings=0).apply({}, jnp.zeros((3, 4)), method='forward_and_log_det')
+    with pytest.raises(ValueError, match='at least 2 entries'):
+        init(CouplingFlow(num_features=1), jnp.zeros((3, 1)))

@@ -1,0 +1,97 @@
+"""Small runs for tests of the trainer."""
+
+import json
+import os
+import signal
+
+import jax
+import ml_collections
+import numpy as np
+from etils import epath
+
+from train import config as defaults
+from train import data as datasets
+from train import experiment as experiments
+from train import pretrained
+from train.runtime.checkpoint import Checkpoints
+from train.step import parallel as on
+
+
+def config(**fields):
+    """A run on a toy density that takes about a second an epoch on one device."""
+    base = defaults.get_config()
+    base.update(
+        dataset='toy',
+        toy_size=512,
+        preprocessing='none',
+        batch_size=64,
+        epochs=2,
+        lr=1e-2,
+        num_layers=2,
+        alpha=0.3,
+        num_devices=1,
+        eval_batch_size=256,
+        generation=False,
+        tensorboard=False,
+        steps_per_call=3,
+    )
+    base.update(fields)
+    return ml_collections.FrozenConfigDict(base)
+
+
+def train(config, steps, num_devices):
+    """Train `steps` steps outside the loop; returns (host state, metrics of each call)."""
+    config = ml_collections.ConfigDict(config)
+    config.num_devices = num_devices
+    config = ml_collections.FrozenConfigDict(config)
+    experiment = experiments.create(config)
+    source = datasets.load(config).source('train')
+    state = on.replicate(experiments.fresh_state(experiment, source), experiment.devices)
+    call, done, seen = experiment.train_call(), 0, []
+    while done < steps:
+        for batch, indices, _ in experiment.chunks(source, done):
+            state, (metrics, _) = call(state, batch, indices)
+            seen.append(on.unreplicate(metrics))
+            done += len(batch)
+            if done >= steps:
+                break
+    return on.unreplicate(state), seen
+
+
+def metrics(folder):
+    """The lines of a run's metrics.jsonl without what the clock says."""
+    lines = map(json.loads, (folder / 'metrics.jsonl').read_text().splitlines())
+    clock = ('steps_per_second', 'epoch_seconds')
+    return [{name: value for name, value in line.items() if name not in clock} for line in lines]
+
+
+def assert_same_bits(left, right):
+    """Every leaf of two pytrees is equal to the bit."""
+    jax.tree.map(np.testing.assert_array_equal, left, right)
+
+
+def latest(folder):
+    """The newest state on disk."""
+    config = pretrained.read_config(epath.Path(folder))
+    with Checkpoints(folder) as saved:
+        state, record = saved.restore_latest(experiments.create(config).template())
+    return state, record
+
+
+class TermAfter:
+    """Sends SIGTERM to this process when the `count`-th training call is made."""
+
+    def __init__(self, monkeypatch, count):
+        self._left, self._call = count, on.train_call
+        monkeypatch.setattr(on, 'train_call', self)
+
+    def __call__(self, step, devices):
+        call = self._call(step, devices)
+
+        def counted(*args):
+            self._left -= 1
+            if self._left == 0:
+                os.kill(os.getpid(), signal.SIGTERM)
+            return call(*args)
+
+        return counted

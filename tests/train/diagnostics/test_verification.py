@@ -1,0 +1,93 @@
+"""The checks of a trained flow pass for a right model and name what is wrong with a wrong one."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from flows import NICE, MLPFlow
+from train.diagnostics import verification
+
+
+def initialised(model, D):
+    x = jax.random.normal(jax.random.key(0), (64, D))
+    variables = model.init(jax.random.key(1), x, None, 0, method='objective')
+    return variables, x
+
+
+def failed(model, variables, x):
+    checks = verification.check_flow(model, variables, x, jax.random.key(2))
+    return [check.name for check in checks if not check.passed], checks
+
+
+@pytest.mark.parametrize('D', [1, 2, 5])
+@pytest.mark.parametrize(
+    'model', [MLPFlow(alpha=0.3), NICE(hidden_units=8, hidden_layers=1)], ids=['mlp', 'nice']
+)
+def test_right_models_pass(model, D):
+    names, checks = failed(model, *initialised(model, D))
+    assert names == []
+    text = verification.table(checks)
+    assert ('integral' in text) == (D <= 2)
+    assert len(text.splitlines()) == len(checks)
+
+
+class WrongLogDet(MLPFlow):
+    """A flow whose log-determinant is off by a hundredth of a nat."""
+
+    def forward_and_log_det(self, x):
+        z, log_det = super().forward_and_log_det(x)
+        return z, log_det + 0.02
+
+
+class WrongInverse(MLPFlow):
+    """A flow whose inverse is a little off."""
+
+    def inverse_and_log_det(self, z):
+        x, log_det = super().inverse_and_log_det(z)
+        return x * 1.001, log_det
+
+
+def test_wrong_log_determinant_is_found():
+    names, _ = failed(WrongLogDet(alpha=0.3), *initialised(WrongLogDet(alpha=0.3), 2))
+    assert 'log-determinant against slogdet, nats, float64' in names
+    assert 'distance of the integral of the density from 1' in names
+
+
+def test_wrong_inverse_is_found():
+    names, _ = failed(WrongInverse(alpha=0.3), *initialised(WrongInverse(alpha=0.3), 3))
+    assert 'inverse error whole model, float64' in names
+    assert 'inverse error affine_0, float64' not in names
+
+
+def test_mass_that_a_flow_misses_is_found():
+    model = MLPFlow(nonlinearity='elu', alpha=0.5)
+    names, _ = failed(model, *initialised(model, 2))
+    assert names == ['distance of the integral of the density from 1']
+
+
+def test_singular_layer_is_found():
+    model = MLPFlow(alpha=0.3)
+    variables, x = initialised(model, 4)
+    W = np.array(variables['params']['affine_0']['W'])
+    W[:, 0] = W[:, 1] * (1 + 1e-7)
+    variables['params']['affine_0']['W'] = jnp.asarray(W)
+    names, checks = failed(model, variables, x)
+    assert any(name.startswith('inverse error affine_0, float32') for name in names)
+    assert max(check.value for check in checks if check.limit is None) > 1e6
+
+
+def test_diagnostics_are_condition_numbers_and_smallest_slopes():
+    model = MLPFlow(num_layers=3, alpha=0.3)
+    variables, x = initialised(model, 4)
+    W = jnp.diag(jnp.array([1.0, 2.0, 4.0, 8.0]))
+    variables['params']['affine_1']['W'] = W
+    found = model.apply(variables, x, method='diagnostics')
+    assert set(found) == {f'condition_number_{i}' for i in range(3)} | {
+        f'smallest_slope_{i}' for i in range(2)
+    }
+    assert float(found['condition_number_1']) == pytest.approx(8.0)
+    y, _ = nn.apply(lambda flow, x: flow.affine[0].forward_and_log_det(x), model)(variables, x)
+    expected = (0.3 + 0.7 * jax.nn.sigmoid(y)).min()
+    assert float(found['smallest_slope_0']) == pytest.approx(float(expected), rel=1e-5)

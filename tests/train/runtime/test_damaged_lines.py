@@ -1,0 +1,34 @@
+"""Files of one JSON object a line, and what is done about damaged ones."""
+
+import json
+import logging
+
+import pytest
+from etils import epath
+
+from train import conclusion
+from train.errors import UserError
+from train.runtime.writers import Writer
+
+DAMAGED = [b'{"step": 3, "lo', b'\xff\xfe\x00', b'{"loss": 1}', b'{"step": "3"}', b'[3]', b'']
+
+
+@pytest.mark.parametrize('damaged', DAMAGED)
+def test_damaged_lines_of_metrics_are_left_out(tmp_path, caplog, damaged):
+    path = tmp_path / 'metrics.jsonl'
+    path.write_bytes(b'{"step": 1}\n' + damaged + b'\n{"step": 2}\n{"step": 9}\n')
+    caplog.set_level(logging.WARNING)
+    with Writer(epath.Path(tmp_path), 5, tensorboard=False) as writer:
+        writer.scalars(6, {'loss': 0.5})
+    steps = [json.loads(line)['step'] for line in path.read_text().splitlines()]
+    assert steps == [1, 2, 6]
+    assert '1 lines of' in caplog.text
+
+
+@pytest.mark.parametrize('content', [b'\x00\xff\xfe', b'{"step": 3}\n{"st'])
+def test_damaged_count_of_looks_is_refused_and_kept(tmp_path, content):
+    path = tmp_path / 'test_evaluations.jsonl'
+    path.write_bytes(content)
+    with pytest.raises(UserError, match='is damaged at line'):
+        conclusion.count_test_look(epath.Path(tmp_path), 8)
+    assert path.read_bytes() == content

@@ -1,0 +1,29 @@
+"""Requests to stop."""
+
+import os
+import signal
+
+import pytest
+
+from train.runtime.interruption import Interruption
+
+
+@pytest.mark.parametrize('number', Interruption.SIGNALS)
+def test_signal_is_noted_and_its_handler_put_back(number):
+    before = signal.getsignal(number)
+    with Interruption() as interruption:
+        assert not interruption.requested()
+        os.kill(os.getpid(), number)
+        assert interruption.requested()
+        assert interruption.exit_code == 128 + number
+    assert signal.getsignal(number) == before
+
+
+def test_run_that_outlives_its_terminal_goes_on():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with Interruption() as interruption:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert not interruption.requested()
+    finally:
+        signal.signal(signal.SIGHUP, before)

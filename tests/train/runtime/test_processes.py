@@ -1,0 +1,120 @@
+"""Two processes of two devices each equal one process of four, and end when one of them dies."""
+
+import json
+import os
+import pathlib
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from tests.helpers import runs
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+# 500 rows do not divide among the processes, nor into batches of 128.
+FIELDS = (
+    '--config=configs/toy.py:smoke',
+    '--config.toy_size=500',
+    '--config.batch_size=64',
+    '--config.eval_batch_size=128',
+    '--config.generation=False',
+    '--config.num_layers=2',
+    '--config.look_ahead=1000000',
+)
+
+
+def environment(devices):
+    return {
+        **os.environ,
+        'PYTHONPATH': str(ROOT),
+        'JAX_PLATFORMS': 'cpu',
+        'NPROC': '8',
+        'XLA_FLAGS': f'--xla_force_host_platform_device_count={devices}',
+    }
+
+
+def start(workdir, *arguments, devices=2):
+    return subprocess.Popen(
+        [sys.executable, '-m', 'train.main', *FIELDS, *arguments, f'--workdir={workdir}'],
+        cwd=ROOT,
+        env=environment(devices),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def start_two(workdir, *arguments):
+    with socket.socket() as listener:
+        listener.bind(('127.0.0.1', 0))
+        port = listener.getsockname()[1]
+    together = (f'--coordinator_address=127.0.0.1:{port}', '--num_processes=2')
+    return [start(workdir, *arguments, *together, f'--process_id={i}') for i in range(2)]
+
+
+def finish(process, timeout=240):
+    out, err = process.communicate(timeout=timeout)
+    return process.returncode, out, err
+
+
+def test_two_processes_equal_one(tmp_path):
+    two = [finish(process) for process in start_two(tmp_path / 'two')]
+    assert [code for code, _, _ in two] == [0, 0], two
+    code, _, err = finish(start(tmp_path / 'one', devices=4))
+    assert code == 0, err
+    for left, right in zip(
+        runs.metrics(tmp_path / 'two'), runs.metrics(tmp_path / 'one'), strict=True
+    ):
+        assert left.keys() == right.keys()
+        np.testing.assert_allclose(list(left.values()), list(right.values()), rtol=1e-5)
+    results = [json.loads((tmp_path / name / 'result.json').read_text()) for name in ('two', 'one')]
+    assert [result['N'] for result in results] == [500, 500]
+    assert [result['process_count'] for result in results] == [2, 1]
+    assert results[0]['nats'] == pytest.approx(results[1]['nats'], rel=1e-5)
+    # Both processes print the same number.
+    assert two[0][1].splitlines()[-1] == two[1][1].splitlines()[-1]
+
+
+def wait_for_checkpoint(workdir, processes, timeout=120):
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        if any(path.name.isdigit() for path in (workdir / 'checkpoints').glob('*')):
+            return
+        assert all(process.poll() is None for process in processes)
+        time.sleep(0.1)
+    raise AssertionError('no checkpoint in time')
+
+
+@pytest.mark.parametrize('victim', [0, 1])
+def test_survivor_ends_soon_and_the_checkpoint_is_intact(tmp_path, victim):
+    run = start_two(tmp_path, '--config.epochs=100000')
+    wait_for_checkpoint(tmp_path, run)
+    run[victim].send_signal(signal.SIGKILL)
+    killed = time.monotonic()
+    code, _, err = finish(run[1 - victim], timeout=90)
+    finish(run[victim])
+    assert time.monotonic() - killed < 60
+    assert code != 0
+    # Either the process itself or its sentinel says it, where the runtime was quicker.
+    said = rf'Process {1 - victim} of 2 (lost another one|was ended) .*checkpoint is of step \d+'
+    assert re.search(said, err, re.DOTALL), err
+    step = max(int(p.name) for p in (tmp_path / 'checkpoints').glob('*') if p.name.isdigit())
+    code, _, err = finish(start(tmp_path, f'--config.epochs={step // 7 + 1}', devices=4))
+    assert code == 0, err
+    assert f'Going on from step {step}.' in err
+
+
+def test_signal_to_one_process_stops_both_at_the_same_saved_step(tmp_path):
+    run = start_two(tmp_path, '--config.epochs=100000')
+    wait_for_checkpoint(tmp_path, run)
+    run[1].send_signal(signal.SIGTERM)
+    done = [finish(process) for process in run]
+    assert [code for code, _, _ in done] == [128 + signal.SIGTERM] * 2
+    steps = {re.search(r'step (\d+) is saved', err).group(1) for _, _, err in done}
+    assert len(steps) == 1
+    assert (tmp_path / 'checkpoints' / steps.pop()).is_dir()

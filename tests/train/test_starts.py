@@ -1,0 +1,108 @@
+"""Every experiment with every model it admits starts well: finite numbers, a sane posterior, a loss that falls.
+
+At the real widths and batch size, by the functions that train a run. What costs much, wide images and deep models, is
+short here and whole behind `-m long`; of models that share their networks one or two start from each variant.
+"""
+
+import jax
+import ml_collections
+import numpy as np
+import pytest
+
+from flows.keys import fold_in
+from tests.helpers import starts
+from train import experiment as experiments
+from train.models import MODELS
+from train.step import parallel as on
+from train.step.randomness import MODEL, example_keys
+from train.step.step import preprocess
+
+STEPS = 5
+FEWEST_ROWS = 2000  # more than the 784 directions that a layer may whiten
+# Nats of KL for each number of x that a posterior may have at the start.
+LARGEST_KL = 10
+SHARED_NETWORKS = ('sa_vae', 'hf', 'iaf', 'draw2', 'draw3', 'draw4')
+# Configs of which another has the same model on data of the same form.
+TWINS = ('fashion_mnist', 'mnist_published', 'hepmass', 'miniboone', 'bsds300')
+SHORT = {'batch_size': 16, 'num_layers': 8, 'hidden_units': 200, 'warmup': 0}
+
+
+def is_costly(name, variant, model):
+    config = starts.config_of(name, variant, model)
+    deep = model == 'mlp_flow' and config.num_layers > 64
+    wide = starts.data.describe(config).num_features > 1000
+    return deep or wide or model.startswith('draw') or (model == 'flow' and name == 'study_mnist')
+
+
+def is_one_of_many(name, variant, model):
+    """Whether another start has the same networks, and data as hard."""
+    if name in TWINS:
+        return True
+    if model in SHARED_NETWORKS:
+        return (name, variant) != ('vlae_mnist', '')
+    return variant and not name.endswith('_mnist') and model != 'flow'
+
+
+def params():
+    for case in starts.cases():
+        name, costly = '-'.join(filter(None, case)), is_costly(*case)
+        if costly and not is_one_of_many(*case):
+            yield pytest.param(*case, True, id=f'{name}-short')
+        marks = pytest.mark.long if costly or is_one_of_many(*case) else ()
+        yield pytest.param(*case, False, id=name, marks=marks)
+
+
+@pytest.mark.parametrize(('name', 'variant', 'model', 'short'), list(params()))
+def test_experiment_starts(name, variant, model, short):
+    config = starts.config_of(name, variant, model)
+    steps = 1 if short else STEPS
+    if short:
+        config.update({field: min(config[field], value) for field, value in SHORT.items()})
+        config.preprocessing = config.preprocessing.replace('zca', 'mean')
+        config.start = 'orthogonal'  # so few rows whiten few directions
+    config.steps_per_call = steps
+    experiment = experiments.create(ml_collections.FrozenConfigDict(config))
+    rows = steps * config.batch_size
+    source = starts.rows_like(config, rows if short else max(rows, FEWEST_ROWS))
+    state = on.replicate(experiments.fresh_state(experiment, source), experiment.devices)
+    before = training_terms(experiment, state, source)
+    batch, indices, _ = next(experiment.chunks(source, 0))
+    assert len(batch) == steps
+    state, (_, bad_step) = experiment.train_call()(state, batch, indices)
+    after = training_terms(experiment, state, source)
+    assert int(bad_step[0]) == -1
+    assert np.isfinite([value.tolist() for value in jax.tree.leaves((before, after))]).all()
+    assert after['loss'].mean() < before['loss'].mean()
+    if 'kl' in before:
+        assert before['kl'].mean() < LARGEST_KL * experiment.description.num_features
+
+
+def training_terms(experiment, state, source):
+    """name -> (B,): the terms of the training objective of the first batch, with the noise of the first step."""
+
+    def terms(state, raw, indices):
+        keys = example_keys(state.seed, 'noise', 0, indices)
+        x, _ = preprocess(state.preprocessing, raw, keys, training=True)
+        variables = {'params': state.params, **state.model_state}
+        with jax.default_matmul_precision('highest'):
+            found, _ = experiment.model.apply(
+                variables,
+                x,
+                fold_in(keys, MODEL),
+                np.int32(0),
+                method='objective',
+                mutable=list(state.model_state),
+            )
+        return found
+
+    rows = np.arange(experiment.config.batch_size, dtype=np.int32)
+    call = on.per_example_call(terms, experiment.devices)
+    return on.unreplicate(call(state, source.gather(rows)[None], rows[None]))
+
+
+def test_every_config_and_model_is_among_the_starts():
+    cases = starts.cases()
+    assert {model for _, _, model in cases} == set(MODELS)
+    assert ('vlae_mnist', 'release', 'iaf') in cases
+    assert ('study_toy', 'long', 'lvae') in cases
+    assert ('nice_svhn', 'pytorch', 'nice') in cases

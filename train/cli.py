@@ -1,0 +1,135 @@
+"""What the commands share: the environment, flags that fail in one sentence, exit codes."""
+
+import functools
+import re
+import signal
+import sys
+
+from train.runtime import environment
+
+environment.prepare()
+
+from logging import INFO  # noqa: E402  (after the environment is set)
+
+from absl import app, flags, logging  # noqa: E402
+
+from train.errors import (  # noqa: E402
+    NonFiniteError,
+    SignalledError,
+    StoppedError,
+    UserError,
+)
+
+
+def run(main, *, takes_arguments=False):
+    """Run `main(argv)` as the command of this process and exit with its code.
+
+    What a user can mend is printed as one sentence on stderr: exit code 1, 2 for flags, 3 where numbers broke, 4 where
+    another process was lost, 128 + signal after a requested stop.
+    """
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, _leave)
+    logging.set_verbosity(logging.INFO)
+    logging.use_absl_handler()
+    logging.get_absl_handler().addFilter(_worth_reading)
+    parse = functools.partial(_parse, takes_arguments=takes_arguments)
+    sys.unraisablehook = _unraisable
+    try:
+        app.run(lambda argv: sys.exit(_guarded(main, argv)), flags_parser=parse)
+    except SignalledError as error:
+        print(error, file=sys.stderr)
+        sys.exit(error.exit_code)
+
+
+def _leave(number, frame):
+    """End with one sentence on a signal that comes outside of training; a second one ends at once."""
+    del frame
+    signal.signal(number, signal.SIG_DFL)
+    raise SignalledError(signal.Signals(number))
+
+
+def config_of(holder):
+    """(frozen config, name of its file) of a config flag.
+
+    Raises UserError where the file is missing or was not named, and for fields that the model does not have.
+    """
+    import ml_collections
+    from ml_collections import config_flags
+
+    from train import models
+
+    flag = flags.FLAGS[holder.name]
+    if not flag.present:
+        raise UserError('--config must name a config file; try --config=configs/mnist.py.')
+    name = config_flags.get_config_filename(flag)
+    try:
+        config = ml_collections.FrozenConfigDict(holder.value)
+    except OSError as error:
+        raise UserError(
+            f'--config must name a config file, found none at {name}; try --config=configs/mnist.py.'
+        ) from error
+    models.check_fields(config, given=config_flags.get_override_values(flag))
+    return config, name
+
+
+def _worth_reading(record):
+    """Drop what libraries tell of each of their own steps, and Orbax's tracebacks; their warnings stay.
+
+    Orbax raises what its threads met again where a run waits for a save, which says it in one sentence.
+    """
+    own_step = re.search(r'site-packages/(orbax|jax|tensorflow_datasets)/', record.pathname)
+    traceback = record.exc_info and '/orbax/' in record.pathname
+    return not traceback and (record.levelno > INFO or not own_step)
+
+
+def _unraisable(unraisable):
+    """Pass on what cannot be raised, but for what an event loop of Orbax left behind when its save failed."""
+    closed = isinstance(unraisable.exc_value, RuntimeError) and 'Event loop is closed' in str(
+        unraisable.exc_value
+    )
+    if not closed:
+        sys.__unraisablehook__(unraisable)
+
+
+def _guarded(main, argv):
+    try:
+        main(argv)
+    except (UserError, NonFiniteError, StoppedError) as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    except OSError as error:
+        print(f'A file could not be read or written: {error}.', file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print('Interrupted; the checkpoints that are there stay usable.', file=sys.stderr)
+        return 128 + signal.SIGINT
+    return 0
+
+
+def _parse(argv, *, takes_arguments):
+    """Parse flags; a config field or value that does not exist ends the process with one sentence."""
+    try:
+        rest = flags.FLAGS(argv)
+    except AttributeError as error:
+        _refuse(f'The config has no such field: {_last_line(error)}')
+    except SyntaxError as error:
+        _refuse(f'--config must name a Python file; found {error}.')
+    except (flags.Error, TypeError, ValueError, KeyError, OSError) as error:
+        _refuse(_last_line(error))
+    if len(rest) > 1 and not takes_arguments:
+        _refuse(f'Flags look like --name=value; found {rest[1]!r}.')
+    return rest
+
+
+def _refuse(sentence):
+    print(sentence, file=sys.stderr)
+    sys.exit(2)
+
+
+def _last_line(error):
+    """The message without what a library has put before it, as one line."""
+    text = str(error.args[0] if error.args else error)
+    if 'Traceback' in text:
+        text = text.strip().splitlines()[-1]
+    return ' '.join(text.replace('\\n', ' ').replace('\\', '').replace("'", '').split())

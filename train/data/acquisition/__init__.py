@@ -1,0 +1,1 @@
+"""How a dataset comes to this machine: found, downloaded, prepared."""

@@ -1,0 +1,58 @@
+"""The 8 x 8 handwritten digits that scikit-learn carries: real data, no download.
+
+1,797 images of the UCI "Optical Recognition of Handwritten Digits" test set (Alpaydin and Kaynak,
+1998), 17 grey levels. They come without a split, so one is drawn here once and for all: it depends
+on no run's seed, so that results of different runs stand for the same test images.
+"""
+
+import functools
+import hashlib
+
+import numpy as np
+
+from train.data.base import SPLITS, Data, Description
+from train.data.storage.sources import ArraySource
+
+SPLIT_SEED = 8
+DESCRIPTION = Description(
+    name='digits',
+    shape=(8, 8, 1),
+    levels=17,
+    split_sizes=(1437, 180, 180),
+    licence='CC BY 4.0 (UCI Machine Learning Repository)',
+    origin='bundled with scikit-learn',
+)
+
+
+def describe(config):
+    """The description of the digits; no configuration field changes it."""
+    del config
+    return DESCRIPTION
+
+
+def load(config):
+    """The digits as `Data`; needs no file and no network."""
+    del config
+    splits = _splits()
+    return Data(
+        description=DESCRIPTION,
+        open_split=lambda split: ArraySource(splits[split]),
+        fingerprint=f'digits-{_digest(splits)}',
+    )
+
+
+@functools.cache
+def _splits():
+    from sklearn.datasets import load_digits  # a second of import that only this dataset needs
+
+    images = load_digits().data.astype(np.uint8)
+    order = np.argsort(np.random.Philox(SPLIT_SEED).random_raw(len(images)), kind='stable')
+    edges = np.cumsum(DESCRIPTION.split_sizes)[:-1]
+    return dict(zip(SPLITS, np.split(images[order], edges), strict=True))
+
+
+def _digest(splits):
+    digest = hashlib.sha256()
+    for split in SPLITS:
+        digest.update(splits[split].tobytes())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,1 @@
+"""MAF's tables: files, processing, where they are found."""

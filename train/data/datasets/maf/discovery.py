@@ -1,0 +1,88 @@
+"""How one of MAF's tables that is not prepared here gets prepared.
+
+From MAF's unpacked folder or archive in `config.manual_dir`, else from a download of the archive,
+which is kept in `downloads` of the data directory for the other tables.
+"""
+
+import pathlib
+from dataclasses import dataclass
+
+from absl import logging
+
+from train.data.acquisition import discovery, probe
+from train.data.acquisition.archive import Archive, ArchiveError
+from train.data.acquisition.locks import locked
+from train.errors import UserError
+
+
+def prepare(config, table, archive):
+    """Prepare one of MAF's tables; returns it as `Prepared`, or raises `UserError`."""
+
+    def ways(staging):
+        job = TableJob(config, table, archive, staging)
+        return {
+            "MAF's folder or archive in manual_dir": job.from_manual_dir,
+            "the download of MAF's archive": job.from_download,
+        }, f'{archive.filename} ({archive.url}) or its unpacked content'
+
+    return discovery.make(config, table.name, table.version, ways)
+
+
+@dataclass(frozen=True)
+class TableJob:
+    """One of MAF's tables to prepare."""
+
+    config: object
+    table: object
+    archive: Archive
+    staging: pathlib.Path
+
+    def from_manual_dir(self):
+        """MAF's files, directly in `manual_dir` or in its folder `data`, or the archive there."""
+        if not self.config.manual_dir:
+            return 'manual_dir is not set'
+        manual = pathlib.Path(self.config.manual_dir).expanduser()
+        for folder in (manual, manual / 'data'):
+            found = [file for file in self.table.files if (folder / file).is_file()]
+            missing = [file for file in self.table.files if file not in found]
+            if found and missing:
+                raise UserError(
+                    f'{folder} lacks {", ".join(missing)}, which {self.table.name} needs beside '
+                    f'{", ".join(found)}: put it there.'
+                )
+            if found:
+                return self._build(folder)
+        if (manual / self.archive.filename).is_file():
+            return self._build_from(manual / self.archive.filename)
+        return f'manual_dir {manual} has neither {self.table.files[0]} nor {self.archive.filename}'
+
+    def from_download(self):
+        """The archive in the data directory's `downloads`, fetched unless it is there."""
+        downloads = self.staging.parent / 'downloads'
+        path = downloads / self.archive.filename
+        if not path.exists():
+            reason = probe.unreachable(self.archive.url)
+            if reason is not None:
+                return reason
+        try:
+            with locked(_made(downloads) / self.archive.filename):
+                path = self.archive.download(downloads)
+        except ArchiveError as error:
+            return str(error)
+        return self._build_from(path)
+
+    def _build_from(self, path):
+        folder = self.staging / 'unpacked'
+        logging.info('%s: unpacking %s', self.table.name, path)
+        self.archive.extract(path, self.table.files, folder)
+        return self._build(folder)
+
+    def _build(self, folder):
+        from train.data.acquisition import builders
+
+        builders.prepare_table(self.table, self.staging, folder)
+
+
+def _made(directory):
+    directory.mkdir(parents=True, exist_ok=True)
+    return directory

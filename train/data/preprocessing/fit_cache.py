@@ -1,0 +1,68 @@
+"""Fits that take minutes are kept: found again by the content of the training split they come from."""
+
+import hashlib
+import os
+import pathlib
+import uuid
+import zipfile
+
+import numpy as np
+from absl import logging
+
+from train.data.storage import places
+from train.data.storage.sources import blocks
+from train.errors import UserError
+
+ROWS_PER_READ = 10_000
+# What numpy and zipfile raise for archives that are damaged, found by damaging them.
+DAMAGES = (OSError, ValueError, EOFError, NotImplementedError, zipfile.BadZipFile)
+
+
+def cached(config, recipe, source, compute):
+    """The arrays {name: array} of `compute()`, from the cache where an equal fit is there.
+
+    `recipe` (text) and the bytes of the training split identify a fit. A damaged file is made again.
+    """
+    path = places.fits_directory(config) / f'{_digest(recipe, source)}.npz'
+    found = _read(path)
+    if found is None:
+        logging.info('Fitting the preprocessing; it is kept in %s', path)
+        found = {name: np.asarray(array) for name, array in compute().items()}
+        _write(path, found)
+    return found
+
+
+def _digest(recipe, source):
+    digest = hashlib.sha256(recipe.encode())
+    for _, rows in blocks(source, ROWS_PER_READ):
+        digest.update(f'{rows.dtype} {rows.shape}'.encode())
+        digest.update(np.ascontiguousarray(rows).data)
+    return digest.hexdigest()[:24]
+
+
+def _read(path):
+    try:
+        with open(path, 'rb') as file, np.load(file, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except FileNotFoundError:
+        return None
+    except DAMAGES as error:
+        logging.warning('Ignoring the damaged fit %s: %s', path, error)
+        return None
+
+
+def _write(path, arrays):
+    unfinished = pathlib.Path(f'{path}.{uuid.uuid4().hex}.unfinished')
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with open(unfinished, 'wb') as file:
+                np.savez(file, **arrays)
+            os.replace(unfinished, path)
+        finally:
+            unfinished.unlink(missing_ok=True)
+    except OSError as error:
+        raise UserError(
+            f'the fitted preprocessing cannot be written to {path} ({error}): '
+            'set cache_dir to a local directory with room.'
+        ) from error

@@ -1,0 +1,1 @@
+"""Where splits lie once they are read: caches, sources, folders."""

@@ -1,0 +1,104 @@
+"""What a run shows while it trains and at its end: lines, and pictures of what it learnt."""
+
+import functools
+
+import jax
+import numpy as np
+
+from train.figures import plots, posteriors
+from train.runtime import processes
+from train.runtime.writers import save_png
+from train.step import parallel as on
+from train.step.randomness import purpose_key
+
+IMAGES, POINTS = 100, 2000
+
+
+def epoch_line(values):
+    """One line for a terminal or a log, from the values of an epoch."""
+    numbers = [
+        f'{name} {value:.4g}' if abs(value) < 1e-2 else f'{name} {value:.3f}'
+        for name, value in values.items()
+        if isinstance(value, float) and not name.startswith(('condition_number', 'smallest_slope'))
+    ]
+    return f'epoch {values["epoch"]}: ' + ', '.join(numbers)
+
+
+def draw(model, variables, preprocessing, key, number):
+    """`number` samples to look at, (n, D), as numpy; see `in_data_space`."""
+    samples = in_data_space(model, variables, preprocessing, key, number)
+    return np.asarray(preprocessing.to_display(samples))
+
+
+@functools.partial(jax.jit, static_argnames=('model', 'number'))
+def in_data_space(model, variables, preprocessing, key, number):
+    """`number` samples (n, D), not clipped; images of latent-variable models are the mean of p(x|z)."""
+    method = 'sample_mean' if of_means(model, preprocessing) else 'sample'
+    with jax.default_matmul_precision('highest'):
+        x = model.apply(variables, key, number, method=method)
+        return preprocessing.inverse_and_log_det(x)[0]
+
+
+def of_means(model, preprocessing):
+    """Whether what is shown of a model are the means of p(x|z): of images of latent-variable models."""
+    return preprocessing.units.is_image and hasattr(model, 'sample_mean')
+
+
+def can_sample(model):
+    """Whether a model's map is onto, so that there is an x for every z."""
+    return getattr(model, 'is_onto', True)
+
+
+def samples_png(description, model, variables, preprocessing, key, data=None):
+    """A picture of samples as PNG bytes, or None for data that has none (neither images nor points in the plane)."""
+    if not can_sample(model):
+        return None
+    if len(description.shape) == 3:
+        images = draw(model, variables, preprocessing, key, IMAGES)
+        return plots.image_grid(images.reshape(-1, *description.shape), 10)
+    if description.shape == (2,) and data is not None:
+        points = draw(model, variables, preprocessing, key, POINTS)
+        return plots.scatters({'data': data, 'samples': points}, data)
+    return None
+
+
+def density_png(model, variables, preprocessing, data):
+    """A picture of the model's density in the plane of the data (n, 2)."""
+    points, extent = plots.plane_grid(data)
+    values = log_density(model, variables, preprocessing, points)
+    return plots.densities({'density': values}, extent)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def log_density(model, variables, preprocessing, points):
+    """log p of points (n, 2) in data space, (n,); a bound takes 100 importance samples."""
+    with jax.default_matmul_precision('highest'):
+        x, log_det = preprocessing.forward_and_log_det(points)
+        keys = jax.random.split(jax.random.key(0, impl='threefry2x32'), len(points))
+        return model.apply(variables, x, keys, 100, method='log_likelihood') + log_det
+
+
+def show(experiment, state, validation, workdir, writer, step, prefix=''):
+    """Save and log the pictures of a state (host arrays), `<prefix><name>.png` each.
+
+    `samples`, of data in the plane `samples_density`, of a model with a posterior those of `posteriors`.
+    """
+    description = experiment.description
+    parts = (experiment.model, state.variables, state.preprocessing)
+    data = validation.gather(np.arange(min(POINTS, len(validation))))
+    key = purpose_key(experiment.config.seed, 'sample')
+    drawn = {'samples': samples_png(description, *parts, key, data)}
+    if description.shape == (2,):
+        drawn['samples_density'] = density_png(*parts, data)
+    drawn |= posteriors.draw(description, *parts, experiment.seeds.data, validation)
+    for name, png in drawn.items():
+        if png is not None:
+            save_png(workdir / f'{prefix}{name}.png', png)
+            writer.image(step, f'{prefix}{name}', png)
+
+
+def samples(experiment, session, validation, workdir, writer):
+    """The pictures of a session under way, on the first process."""
+    if processes.is_first():
+        state = on.unreplicate(session.state)
+        show(experiment, state, validation, workdir, writer, session.step)

@@ -1,0 +1,112 @@
+"""The optimiser that a config describes: schedule, clipping, update rule, weight decay."""
+
+import optax
+
+from train.errors import UserError
+from train.optim.adam import scale_by_adam
+from train.optim.equivariant import equivariant
+
+
+def _adam(rate, config):
+    return optax.chain(
+        scale_by_adam(config.b1, config.b2, config.eps), optax.scale_by_learning_rate(rate)
+    )
+
+
+def _adamw(rate, config):
+    return optax.chain(
+        scale_by_adam(config.b1, config.b2, config.eps),
+        optax.add_decayed_weights(config.weight_decay),
+        optax.scale_by_learning_rate(rate),
+    )
+
+
+def _adamax(rate, config):
+    return optax.adamax(rate, config.b1, config.b2, config.eps)
+
+
+def _sgd(rate, config):
+    return optax.sgd(rate, momentum=config.b1 or None)
+
+
+def _equivariant(rate, config):
+    return equivariant(rate, momentum=config.b1, decay=config.b2, eps=config.eps)
+
+
+OPTIMIZERS = {
+    'adam': _adam,
+    'adamw': _adamw,
+    'adamax': _adamax,
+    'sgd': _sgd,
+    'equivariant': _equivariant,
+}
+
+
+def _constant(config):
+    return optax.constant_schedule(config.lr)
+
+
+def _cosine(config):
+    return optax.cosine_decay_schedule(config.lr, _decay_steps(config))
+
+
+def _linear(config):
+    return optax.linear_schedule(config.lr, 0.0, _decay_steps(config))
+
+
+SCHEDULES = {'constant': _constant, 'cosine': _cosine, 'linear': _linear}
+
+
+def _decay_steps(config):
+    if config.schedule_steps <= config.warmup:
+        raise UserError(
+            f'config.schedule={config.schedule} decays to zero at config.schedule_steps, which must be larger than '
+            f'config.warmup; found schedule_steps={config.schedule_steps}, warmup={config.warmup}.'
+        )
+    return config.schedule_steps - config.warmup
+
+
+def schedule(config):
+    """The learning rate as a function of the step: a linear warm-up, then the named schedule."""
+    if config.schedule not in SCHEDULES:
+        raise UserError(_unknown('schedule', config.schedule, SCHEDULES))
+    rate = SCHEDULES[config.schedule](config)
+    if not config.warmup:
+        return rate
+    ramp = optax.linear_schedule(0.0, config.lr, config.warmup)
+    return optax.join_schedules([ramp, rate], [config.warmup])
+
+
+def create(config):
+    """The optax transformation of a config; raises UserError for what is unknown or contradictory."""
+    if config.optimizer not in OPTIMIZERS:
+        raise UserError(_unknown('optimizer', config.optimizer, OPTIMIZERS))
+    _check_equivariant(config)
+    if config.weight_decay and config.optimizer != 'adamw':
+        raise UserError(
+            f'config.weight_decay={config.weight_decay} works with config.optimizer=adamw, '
+            f'found {config.optimizer}.'
+        )
+    rule = OPTIMIZERS[config.optimizer](schedule(config), config)
+    if config.grad_clip:
+        return optax.chain(optax.clip_by_global_norm(config.grad_clip), rule)
+    return rule
+
+
+def _check_equivariant(config):
+    """The optimiser and the gradient of that name need each other."""
+    has_moments = config.model == 'mlp_flow' and config.gradient == 'equivariant'
+    if has_moments != (config.optimizer == 'equivariant'):
+        raise UserError(
+            'config.optimizer=equivariant and config.gradient=equivariant go together, with config.model=mlp_flow; '
+            f'found optimizer={config.optimizer}, gradient={config.gradient}, model={config.model}.'
+        )
+    if has_moments and config.grad_clip:
+        raise UserError(
+            'config.grad_clip must be 0 with config.optimizer=equivariant, whose steps it would make depend on the '
+            f'coordinates of the data; found {config.grad_clip}.'
+        )
+
+
+def _unknown(field, value, known):
+    return f'config.{field} must be one of {", ".join(sorted(known))}; found {value}.'

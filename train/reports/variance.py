@@ -1,0 +1,125 @@
+"""Which seeds a study's spread comes from: those of the initialisation, of the order of the batches, or of the noise.
+
+Two designs, recognised among the studies of a report by their configs: the same config with `config.vary` naming one
+factor in each and all of them in another; and a grid, one run for each combination of levels of two factors or more.
+"""
+
+import itertools
+import json
+
+import numpy as np
+
+from train.reports.markdown import table
+from train.reports.tables import losses, number
+from train.runtime.workdir import FREE_FIELDS
+from train.studies import convergence, statistics
+
+FACTORS = ('init', 'order', 'noise')
+REST = 'interaction and noise'
+MEASURES = {'best': convergence.best, 'last': convergence.last}
+OF_THE_STUDY = frozenset(['vary', 'num_seeds'])
+OF_THE_SEEDS = OF_THE_STUDY | {'seed', *(f'seed_{name}' for name in (*FACTORS, 'data'))}
+
+
+def blocks(studies):
+    """The tables of both designs as Markdown with their explanations, [] where there is neither.
+
+    studies: name -> what `study.json` holds; published series, which have no config, are left out.
+    """
+    ours = {name: found for name, found in studies.items() if 'config' in found}
+    alone = [row for group in _groups(ours, OF_THE_STUDY) for row in _one_at_a_time(group)]
+    crossed = [row for group in _groups(ours, OF_THE_SEEDS) for row in _crossed(group)]
+    found = []
+    if alone:
+        note = (
+            'Share of the variance over seeds by factor: the variance with one factor varied, over that with all '
+            'varied, after equally many epochs and without diverged seeds; shares need not add up to one.'
+        )
+        shares = (f'{cell} {name}' for name in MEASURES for cell in ('std of', 'share of'))
+        found += [note, table(('study', 'varied', 'seeds', *shares), alone)]
+    if crossed:
+        note = (
+            'Share of the variance over a grid of seeds: main effects, freed of the noise in their means (analysis of '
+            'variance; a negative estimate counts as 0), and interaction with noise.'
+        )
+        found += [note, table(('studies', 'grid', 'loss', *FACTORS, REST), crossed)]
+    return found
+
+
+def _groups(studies, without):
+    """Lists of (name, study) whose configs are equal in all fields that define a result but those left out."""
+    groups = {}
+    for name, found in studies.items():
+        fields = {
+            field: value
+            for field, value in found['config'].items()
+            if field not in FREE_FIELDS | without
+        }
+        data = found['seeds'][0]['data']
+        groups.setdefault(json.dumps([fields, data], sort_keys=True), []).append((name, found))
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def _varied(found):
+    """What `config.vary` of a study names."""
+    return frozenset(name for name in found['config']['vary'].split(',') if name)
+
+
+def _one_at_a_time(group):
+    """A row for each study of one factor, after one for the study of all where there is one."""
+    length = min(losses(found).shape[1] for _, found in group)
+    of = {_varied(found): (name, losses(found)[:, :length]) for name, found in group}
+    single = {factor: of[frozenset([factor])] for factor in FACTORS if frozenset([factor]) in of}
+    if not single:
+        return
+    everything = of.get(frozenset(FACTORS))
+    rows = {'all': everything, **single} if everything else single
+    for varied, (name, curves) in rows.items():
+        kept = curves[np.isfinite(curves).all(axis=1)]
+        cells = []
+        for measure in MEASURES.values():
+            cells.append(number(measure(kept).std(ddof=1)) if len(kept) > 1 else '')
+            total = everything and everything[1][np.isfinite(everything[1]).all(axis=1)]
+            cells.append(_share(measure, total, kept))
+        yield name, varied, f'{len(kept)} of {len(curves)}', *cells
+
+
+def _share(measure, total, kept):
+    """The share of the variance as text, '' where it is not defined."""
+    if total is None or min(len(total), len(kept)) < 2 or np.ptp(measure(total)) == 0:
+        return ''
+    shares = statistics.variance_shares(measure(total), {'factor': measure(kept)})
+    return f'{shares["factor"]:.2f}'
+
+
+def _crossed(group):
+    """A row for each loss of the studies that together fill a grid of seeds."""
+    for varied in sorted({_varied(found) for _, found in group}, key=sorted):
+        pool = [(name, found) for name, found in group if _varied(found) == varied]
+        length = min(losses(found).shape[1] for _, found in pool)
+        runs = {
+            tuple(seeds[factor] for factor in FACTORS): curve
+            for _, found in pool
+            for seeds, curve in zip(found['seeds'], losses(found)[:, :length], strict=True)
+        }
+        levels = [sorted(set(level)) for level in zip(*runs, strict=True)]
+        factors = [f for f, level in zip(FACTORS, levels, strict=True) if len(level) > 1]
+        if len(factors) < 2 or len(runs) < np.prod([len(level) for level in levels]):
+            continue
+        curves = np.array([runs[cell] for cell in itertools.product(*levels)])
+        shape = [len(level) for level in levels if len(level) > 1]
+        names = ', '.join(name for name, _ in pool)
+        grid = ' x '.join(f'{n} {f}' for n, f in zip(shape, factors, strict=True))
+        broken = (~np.isfinite(curves).all(axis=1)).sum()
+        for loss, measure in MEASURES.items():
+            cells = (f'{broken} diverged', '', '', '')
+            if not broken:
+                cells = _crossed_cells(measure(curves).reshape(shape), factors)
+            yield names, grid, loss, *cells
+
+
+def _crossed_cells(values, factors):
+    if np.ptp(values) == 0:
+        return 'no variance', '', '', ''
+    shares = statistics.crossed_variance(values, factors)
+    return tuple(f'{shares[name]:.2f}' if name in shares else '' for name in (*FACTORS, REST))

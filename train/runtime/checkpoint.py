@@ -1,0 +1,274 @@
+"""Checkpoints: the two latest and the best, each complete, checked when read.
+
+One step holds `state` (arrays, without device axis) and `record` (JSON: stopping, position, config, data, checksum).
+Which step is the best one, the newest record says; nothing outside the checksum has a part in it.
+"""
+
+import contextlib
+import json
+import zlib
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+from absl import logging
+from etils import epath
+from flax import serialization
+from orbax.checkpoint import checkpoint_managers
+
+from train.errors import UserError
+from train.runtime import kinds, processes
+from train.step import parallel as on
+
+
+def checksum(tree, record):
+    """A 32-bit checksum over the bytes of all leaves, in the tree's order, and of a record as JSON."""
+    value = zlib.crc32(json.dumps(record, sort_keys=True).encode())
+    for leaf in jax.tree.leaves(tree):
+        value = zlib.crc32(np.ascontiguousarray(leaf).view(np.uint8).data, value)
+    return value
+
+
+class _Best:
+    """Preserves the best step, None while there is none."""
+
+    step = None
+
+    def should_preserve(self, checkpoints, *, context):
+        """Whether each of the checkpoints is kept; Orbax's interface of such policies."""
+        del context
+        return [checkpoint.step == self.step for checkpoint in checkpoints]
+
+
+class Checkpoints:
+    """The checkpoints of a workdir; a context manager, since leaving it waits for the last save."""
+
+    def __init__(self, workdir, *, read_only=False):
+        self._folder = epath.Path(workdir) / 'checkpoints'
+        self._read_only = read_only
+        self._best = _Best()
+        if processes.is_first():
+            self._folder.mkdir(parents=True, exist_ok=True)
+        processes.barrier('checkpoints')
+        self._manager = self._open()
+
+    def _open(self):
+        latest = checkpoint_managers.LatestN(2)
+        # The state is the same on all processes, so the first one writes it alone and each reads by itself: Orbax then
+        # has nothing to wait for that a lost process could keep it from.
+        reads = self._read_only or not processes.is_first()
+        me = jax.process_index()
+        alone = ocp.options.MultiprocessingOptions(
+            primary_host=me, active_processes={me}, barrier_sync_key_prefix=f'process{me}'
+        )
+        options = ocp.CheckpointManagerOptions(
+            multiprocessing_options=alone,
+            create=False,
+            # Or it parses a file of metrics, if there is one beside a checkpoint.
+            lightweight_initialize=True,
+            preservation_policy=checkpoint_managers.AnyPreservationPolicy([latest, self._best]),
+            # A reader must not take the save that a running process has under way for a leftover. It never saves
+            # either; Orbax's `read_only` would add no more than two warnings each time.
+            cleanup_tmp_directories=not reads,
+        )
+        return ocp.CheckpointManager(self._folder, options=options)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        try:
+            with self._writing():
+                self._manager.close()
+        except UserError as late:
+            if error is None:
+                raise
+            logging.warning('%s', late)
+
+    @contextlib.contextmanager
+    def _writing(self):
+        """Turns whatever the storage layers raise into one sentence; a save's error may come with a later call."""
+        try:
+            yield
+        except Exception as error:
+            raise UserError(
+                f'a checkpoint could not be written to {self._folder} ({_first_line(error)}); '
+                'make room, or give the rights: the earlier checkpoints stay usable and the same command goes on.'
+            ) from error
+
+    def save(self, step, state, record, *, best_step=None):
+        """Write one checkpoint and drop what is neither one of the two latest nor `best_step`.
+
+        state: a pytree of numpy arrays; record: JSON with the field `step`.
+        """
+        if not processes.is_first():
+            return
+        self._best.step = best_step
+        tree = serialization.to_state_dict(state)
+        with self._writing():
+            saved = self._manager.save(
+                step,
+                args=ocp.args.Composite(
+                    state=ocp.args.StandardSave(tree),
+                    record=ocp.args.JsonSave({**record, 'checksum': checksum(tree, record)}),
+                ),
+            )
+        if not saved:
+            raise RuntimeError(
+                f'the checkpoint of step {step} was not written to {self._folder}; '
+                f'steps there: {self.steps()}.'
+            )
+
+    def wait(self):
+        """Return when the last save is on disk and every process sees it."""
+        if processes.is_first():
+            with self._writing():
+                self._manager.wait_until_finished()
+        processes.barrier('saved')
+        if not processes.is_first():
+            self._manager.close()
+            self._manager = self._open()
+
+    def has_result(self):
+        """Whether the run of these checkpoints has come to a result."""
+        return (self._folder.parent / 'result.json').exists()
+
+    def steps(self):
+        """Steps on disk, oldest first."""
+        return sorted(self._manager.all_steps())
+
+    def restore(self, step, template):
+        """(state, record) of one step; the state has the structure, shapes and dtypes of `template`.
+
+        Raises whatever reading raises, and a ValueError where the checksum, the step or a shape does not match.
+        """
+        target = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), template)
+        restored = self._manager.restore(
+            step,
+            args=ocp.args.Composite(
+                state=ocp.args.StandardRestore(serialization.to_state_dict(target)),
+                record=ocp.args.JsonRestore(),
+            ),
+        )
+        record = dict(restored.record)
+        stored = record.pop('checksum')
+        found = checksum(restored.state, record)
+        if found != stored:
+            raise ValueError(f'the checksum of step {step} must be {stored}, found {found}.')
+        if record['step'] != step:
+            raise ValueError(f'its record must be of step {step}, found {record["step"]}.')
+        state = serialization.from_state_dict(target, restored.state)
+        jax.tree_util.tree_map_with_path(_check_shape, target, state)
+        return state, record
+
+    def restore_best(self, template, steps_per_epoch):
+        """(state, record, step) of the best epoch by the newest record, or of the newest step without any validation.
+
+        State as in `restore`. A UserError where one of the two cannot be read, is missing, or contradicts the other.
+        """
+        newest = self.steps()[-1]
+        state, record = self._restore_or_refuse(newest, template, 'newest')
+        step = record['stopping']['best_epoch'] * steps_per_epoch or newest
+        if step == newest:
+            return state, record, step
+        if step not in self.steps():
+            raise UserError(
+                f'{self._folder} must hold the best checkpoint, by the record of step {newest} that of step {step}, '
+                f'found {self.steps()}; restore that folder from a copy, or name another.'
+            )
+        state, best = self._restore_or_refuse(step, template, 'best')
+        claims = [[r['stopping'][name] for name in ('best_epoch', 'best')] for r in (record, best)]
+        if claims[0] != claims[1]:
+            raise UserError(
+                f'the records in {self._folder} must agree on the best epoch and its loss, found {claims[0]} at step '
+                f'{newest} and {claims[1]} at step {step}; restore that folder from a copy, or name another.'
+            )
+        return state, best, step
+
+    def _restore_or_refuse(self, step, template, which):
+        try:
+            return self.restore(step, template)
+        except Exception as error:  # whatever the storage layers raise for a damaged file
+            raise UserError(
+                f'the {which} checkpoint in {self._folder}, of step {step}, must belong to a run of this config and '
+                f'cannot be read ({_first_line(error)}); restore that folder from a copy, or name another.'
+            ) from error
+
+    def restore_latest(self, template):
+        """(state, record) of the newest readable step, or None where there is no step.
+
+        An unreadable step is moved to `bad-<step>` and the one before is tried; when none is left that can be read, a
+        UserError says so.
+        """
+        tried = []
+        for step in reversed(self.steps()):
+            restored = self._try_restore(step, template)
+            # One process that cannot read a step takes all of them to the one before.
+            if on.all_processes_any(restored is None):
+                tried.append(step)
+                continue
+            if tried:
+                self._set_aside(tried)
+                logging.warning('Going on from the checkpoint of step %d.', step)
+            return restored
+        if tried:
+            raise UserError(
+                f'none of the checkpoints {tried} in {self._folder} can be read as those of such a run; '
+                'restore that folder from a copy, or give another --workdir to start anew.'
+            )
+        return None
+
+    def _try_restore(self, step, template):
+        try:
+            return self.restore(step, template)
+        except Exception as error:  # whatever the storage layers raise for a damaged file
+            logging.warning('Checkpoint of step %d cannot be read (%s).', step, _first_line(error))
+            return None
+
+    def _set_aside(self, steps):
+        self._manager.close()
+        processes.barrier('close checkpoints')
+        for step in steps if processes.is_first() else ():
+            self._folder.joinpath(str(step)).rename(_free_name(self._folder, f'bad-{step}'))
+        processes.barrier('set aside')
+        self._manager = self._open()
+
+
+def _check_shape(path, expected, found):
+    if expected.shape != found.shape:
+        raise ValueError(
+            f'{jax.tree_util.keystr(path)} must have shape {expected.shape}, found {found.shape}.'
+        )
+
+
+def _free_name(folder, name):
+    """`folder/name`, with a number behind it where that is taken."""
+    path, number = folder / name, 1
+    while path.exists():
+        number += 1
+        path = folder / f'{name}-{number}'
+    return path
+
+
+def _first_line(error):
+    return f'{type(error).__name__}: {error}'.splitlines()[0][:200]
+
+
+@contextlib.contextmanager
+def reading(workdir):
+    """The checkpoints of an existing workdir; a UserError where it holds none."""
+    if not (epath.Path(workdir) / 'checkpoints').exists():
+        raise UserError(
+            f'{workdir} must hold a training run and has no checkpoints; give the folder that training printed.'
+        )
+    if kinds.kind(epath.Path(workdir)) == 'study':
+        raise UserError(
+            f'{workdir} must hold a single run and holds a study, whose results are in its study.json and tables; '
+            'give the folder of a run of train.main.'
+        )
+    with Checkpoints(workdir, read_only=True) as checkpoints:
+        if not checkpoints.steps():
+            raise UserError(
+                f'--workdir must hold at least one checkpoint, found none in {workdir}.'
+            )
+        yield checkpoints

@@ -1,0 +1,128 @@
+"""Where a run's numbers and pictures go: `metrics.jsonl` and TensorBoard event files, without TensorFlow."""
+
+import io
+import json
+import time
+
+from absl import logging
+from tensorboard.compat.proto import event_pb2, summary_pb2
+from tensorboard.summary.writer.record_writer import RecordWriter
+
+from train.runtime.workdir import write_text
+
+
+class Writer:
+    """Appends to a workdir; `start_step` drops what an earlier, killed part of the run wrote beyond that step."""
+
+    def __init__(self, workdir, start_step, *, tensorboard):
+        self._path = workdir / 'metrics.jsonl'
+        found = read_lines(self._path) if self._path.exists() else []
+        whole = [line for line in found if line and isinstance(line.get('step'), int)]
+        if len(whole) < len(found):
+            logging.warning(
+                '%d lines of %s are damaged and left out.', len(found) - len(whole), self._path
+            )
+        self._lines = [json.dumps(line) for line in whole if line['step'] <= start_step]
+        self._flush_lines()
+        self._events = EventFile(workdir / 'tensorboard', start_step) if tensorboard else None
+
+    def scalars(self, step, values):
+        """One line of metrics.jsonl, and one TensorBoard scalar for every number in it."""
+        self._lines.append(json.dumps({'step': step, **values}))
+        self._flush_lines()
+        if self._events:
+            self._events.scalars(step, values)
+
+    def image(self, step, tag, png):
+        """A PNG (bytes) as a TensorBoard image."""
+        if self._events:
+            self._events.image(step, tag, png)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self._events:
+            self._events.close()
+
+    def _flush_lines(self):
+        # Written whole, since buckets cannot append.
+        write_text(self._path, ''.join(line + '\n' for line in self._lines))
+
+
+class EventFile:
+    """A TensorBoard event file, by tensorboard's own record format."""
+
+    def __init__(self, folder, start_step):
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f'events.out.tfevents.{time.time():.6f}.step{start_step}'
+        self._records = RecordWriter(path.open('wb'))
+        self._write(event_pb2.Event(wall_time=time.time(), file_version='brain.Event:2'))
+        # Tells TensorBoard to forget what a killed run wrote beyond this step.
+        restart = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
+        self._write(
+            event_pb2.Event(wall_time=time.time(), step=start_step + 1, session_log=restart)
+        )
+
+    def scalars(self, step, values):
+        """Write every number of a dict as a scalar."""
+        summary = summary_pb2.Summary()
+        for tag, value in values.items():
+            if isinstance(value, int | float):
+                summary.value.add(tag=tag, simple_value=value)
+        self._write(event_pb2.Event(wall_time=time.time(), step=step, summary=summary))
+
+    def image(self, step, tag, png):
+        """Write PNG bytes as an image."""
+        image = summary_pb2.Summary.Image(encoded_image_string=png)
+        summary = summary_pb2.Summary(value=[summary_pb2.Summary.Value(tag=tag, image=image)])
+        self._write(event_pb2.Event(wall_time=time.time(), step=step, summary=summary))
+
+    def close(self):
+        """Flush and close the file."""
+        self._records.close()
+
+    def _write(self, event):
+        self._records.write(event.SerializeToString())
+        self._records.flush()
+
+
+class NullWriter:
+    """What processes other than the first write to."""
+
+    def scalars(self, step, values):
+        """Nothing."""
+
+    def image(self, step, tag, png):
+        """Nothing."""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        """Nothing."""
+
+
+def read_lines(path):
+    """The JSON objects in a file, one a line; None for a line that holds none."""
+
+    def parse(line):
+        try:
+            found = json.loads(line)
+        except ValueError:  # neither text nor JSON
+            return None
+        return found if isinstance(found, dict) else None
+
+    return [parse(line) for line in path.read_bytes().splitlines()]
+
+
+def save_png(path, png):
+    """Write PNG bytes to a file."""
+    path.write_bytes(png)
+
+
+def figure_png(figure):
+    """A matplotlib figure as PNG bytes."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format='png', dpi=100, bbox_inches='tight')
+    return buffer.getvalue()

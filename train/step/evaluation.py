@@ -1,0 +1,131 @@
+"""Likelihoods of a whole split: every example exactly once, one number per example."""
+
+import jax
+import numpy as np
+
+from flows.keys import fold_in
+from train.data import batches
+from train.diagnostics.inference_gaps import inference_gaps
+from train.step import parallel as on
+from train.step.randomness import MODEL, example_keys
+from train.step.step import preprocess
+
+# The place of a split in the keys of its evaluation noise.
+SPLITS = {'train': 0, 'validation': 1, 'test': 2}
+
+
+class Evaluator:
+    """Evaluates splits with one compiled program for each quantity.
+
+    model: a model of the zoo; seed: of the evaluation noise; batch_size: rows per call over all devices.
+    """
+
+    def __init__(self, model, seed, batch_size, devices):
+        self._model = model
+        self._seed = seed
+        self._devices = devices
+        self._num_devices = jax.process_count() * len(devices)
+        self._batch_size = -(-batch_size // self._num_devices) * self._num_devices
+        self._calls = {}
+
+    def log_likelihood(self, state, source, split, num_samples, importance='posterior'):
+        """{'log_likelihood', 'log_det'}, (N,) each, in nats: model space, and the preprocessing's log-determinant.
+
+        What else there is, see the function `log_likelihood`.
+        """
+
+        def function(variables, x, keys):
+            return log_likelihood(self._model, variables, x, keys, num_samples, importance)
+
+        name = ('log_likelihood', num_samples, importance)
+        return self._evaluate(name, function, state, source, split)
+
+    def validation(self, state, source, split, num_samples):
+        """The same with the quantity that stops training: the ELBO (over `num_samples` draws) unless it is exact."""
+        if self._model.exact:
+            return self.log_likelihood(state, source, split, num_samples)
+
+        def function(variables, x, keys):
+            def one(sample):
+                return self._model.apply(variables, x, fold_in(keys, sample), method='elbo')
+
+            return {'log_likelihood': jax.lax.map(one, np.arange(num_samples)).mean(axis=0)}
+
+        return self._evaluate(('elbo', num_samples), function, state, source, split)
+
+    def gaps(self, state, source, split, num_samples):
+        """The bound, that of the best posterior, and log p(x), (N,) each in nats; see `inference_gaps`."""
+
+        def function(variables, x, keys):
+            return inference_gaps(self._model, variables, x, keys, num_samples)
+
+        return self._evaluate(('gaps', num_samples), function, state, source, split)
+
+    def diagnostics(self, state, source):
+        """What a model tells of its own conditioning on up to 1,000 rows: name -> value, {} for most models."""
+        if not hasattr(self._model, 'diagnostics'):
+            return {}
+        if 'diagnostics' not in self._calls:
+            self._calls['diagnostics'] = jax.jit(self._diagnose)
+        rows = np.arange(min(1000, len(source)), dtype=np.int32)
+        found = self._calls['diagnostics'](on.first(state), source.gather(rows), rows)
+        return {name: float(value) for name, value in found.items()}
+
+    def _diagnose(self, state, raw, rows):
+        keys = example_keys(self._seed, 'eval_noise', SPLITS['validation'], rows)
+        x, _ = preprocess(state.preprocessing, raw, keys, training=False)
+        with jax.default_matmul_precision('highest'):
+            return self._model.apply(state.variables, x, method='diagnostics')
+
+    def _evaluate(self, name, function, state, source, split):
+        """Per-example values over a split, in its order, the same on every process."""
+        if (name, split) not in self._calls:
+            self._calls[name, split] = self._compile(function, SPLITS[split])
+        call = self._calls[name, split]
+        parts = []
+        for indices, mask in zip(*self._batches(len(source)), strict=True):
+            raw = source.gather(indices.reshape(-1)).reshape(*indices.shape, -1)
+            part = on.unreplicate(call(state, raw, indices, mask))
+            parts.append({key: value[part['mask']] for key, value in part.items()})
+        values = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+        if not np.array_equal(values['index'], np.arange(len(source))):
+            raise AssertionError(
+                f'every one of the {len(source)} examples of {split} must be evaluated once, in order; '
+                f'found {len(values["index"])} values.'
+            )
+        return {key: value for key, value in values.items() if key not in ('index', 'mask')}
+
+    def _batches(self, size):
+        # No larger than the split needs.
+        whole = -(-size // self._num_devices) * self._num_devices
+        return batches.evaluation_batches(
+            size,
+            min(self._batch_size, whole),
+            self._num_devices,
+            jax.process_index(),
+            jax.process_count(),
+        )
+
+    def _compile(self, function, split):
+        def per_example(state, raw, indices, mask):
+            keys = example_keys(self._seed, 'eval_noise', split, indices)
+            x, log_det = preprocess(state.preprocessing, raw, keys, training=False)
+            with jax.default_matmul_precision('highest'):
+                values = function(state.variables, x, fold_in(keys, MODEL))
+            return {**values, 'log_det': log_det, 'index': indices, 'mask': mask}
+
+        return on.per_example_call(per_example, self._devices)
+
+
+def log_likelihood(model, variables, x, keys, num_samples, importance):
+    """{'log_likelihood': (B,)} of x (B, D), nats in model space.
+
+    Where importance sampling gives it, with `importance` the name of the proposal, 'effective_sample_size',
+    'standard_error' and, from 10 samples on, 'log_likelihood_at_tenth' as well, (B,); see `vaes.importance`.
+    """
+    if not hasattr(model, 'importance_estimate'):
+        value = model.apply(variables, x, keys, num_samples, method='log_likelihood')
+        return {'log_likelihood': value}
+    arguments = (x, keys, num_samples, importance)
+    estimate = model.apply(variables, *arguments, method='importance_estimate')
+    return {name: value for name, value in vars(estimate).items() if value is not None}

@@ -1,0 +1,69 @@
+"""The training state: one pytree that holds everything a step reads and changes."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+from train.step.randomness import purpose_key
+
+
+class TrainState(struct.PyTreeNode):
+    """A value; each step returns a new one.
+
+    step: () int32, micro-steps taken. One scalar also where the other fields carry a leading axis of seeds.
+    seed: () uint32, seed of the training noise.
+    bad_step: () int32, the first step with a non-finite term or gradient, -1 while there is none.
+    frozen: () bool, whether the state stays as it is (a seed of a study that has stopped).
+    lr_scale: () float32, what every update is multiplied by; below one after a rollback.
+    params, model_state, opt_state: pytrees; model_state holds the model's mutable collections.
+    average: exponential moving average of params, or None.
+    preprocessing: the fitted preprocessing, constant through training.
+    """
+
+    step: jax.Array
+    seed: jax.Array
+    bad_step: jax.Array
+    frozen: jax.Array
+    lr_scale: jax.Array
+    params: Any
+    model_state: Any
+    opt_state: Any
+    average: Any = None
+    preprocessing: Any = None
+
+    @property
+    def variables(self):
+        """What evaluation gives to the model: averaged parameters where there are any."""
+        params = self.params if self.average is None else self.average
+        return {'params': params, **self.model_state}
+
+
+def make_init(model, optimizer, *, ema=0.0):
+    """Return `init(seed, examples) -> TrainState`.
+
+    seed: () integer. examples: (N, D) float32, preprocessed training rows, from which layers with a data-dependent
+    start take it. The preprocessing itself is attached by the caller.
+    """
+
+    def init(seed, examples):
+        step = jnp.int32(0)
+        keys = jax.random.split(jax.random.fold_in(purpose_key(seed, 'init'), 1), len(examples))
+        rngs = {'params': purpose_key(seed, 'init')}
+        with jax.default_matmul_precision('highest'):
+            model_state = dict(model.init(rngs, examples, keys, step, method='objective'))
+        params = model_state.pop('params')
+        return TrainState(
+            step=step,
+            seed=jnp.asarray(seed, jnp.uint32),
+            bad_step=jnp.int32(-1),
+            frozen=jnp.bool_(False),
+            lr_scale=jnp.float32(1),
+            params=params,
+            model_state=model_state,
+            opt_state=optimizer.init(params),
+            average=params if ema else None,
+        )
+
+    return init

@@ -1,0 +1,99 @@
+"""One training step, as a pure function of the state and a batch.
+
+The step differentiates the loss and never returns its value: for models whose gradient is cheaper than their likelihood
+(the relative gradient) the compiler then drops what only the value needs.
+"""
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from flows.keys import fold_in
+from train.optim.equivariant import without_moments
+from train.step.parallel import AXIS
+from train.step.randomness import ENCODE, MODEL, example_keys
+
+
+def preprocess(preprocessing, raw, keys, *, training):
+    """Rows as stored (B, D) -> the model's input (B, D) float32 and the log-determinant (B,)."""
+    t = preprocessing.encode(raw, fold_in(keys, ENCODE), training)
+    with jax.default_matmul_precision('highest'):
+        return preprocessing.forward_and_log_det(t)
+
+
+def gradient_and_terms(model, state, batch, indices):
+    """This device's gradient, its named terms (B,) each, and the new model state."""
+    keys = example_keys(state.seed, 'noise', state.step, indices)
+    x, _ = preprocess(state.preprocessing, batch, keys, training=True)
+
+    def mean_loss(params):
+        terms, model_state = model.apply(
+            {'params': params, **state.model_state},
+            x,
+            fold_in(keys, MODEL),
+            state.step,
+            method='objective',
+            mutable=list(state.model_state),
+        )
+        loss = terms.pop('loss')
+        return loss.mean(), (terms, model_state)
+
+    gradient, (terms, model_state) = jax.grad(mean_loss, has_aux=True)(state.params)
+    return gradient, terms, model_state
+
+
+def make_step(model, optimizer, *, ema=0.0, matmul_precision='highest'):
+    """Return `step(state, batch, indices) -> (state, metrics)`; axis `batch` has to be bound around it.
+
+    batch: (B, D) rows in the stored dtype; indices: (B,) int32, their rows in the split.
+    metrics: name -> (sum, count), summed over the axis; nothing is counted once a number was not finite, and from that
+    step on the state does not move.
+    """
+
+    def step(state, batch, indices):
+        with jax.default_matmul_precision(matmul_precision):
+            gradient, terms, model_state = gradient_and_terms(model, state, batch, indices)
+        gradient = _mean_over_devices(gradient)
+        sums = jax.lax.psum({name: term.sum() for name, term in terms.items()}, AXIS)
+        count = jax.lax.psum(jnp.float32(len(batch)), AXIS)
+        norm = optax.tree.norm(without_moments(gradient))
+        finite = jnp.isfinite(optax.tree.norm(gradient))
+        for value in sums.values():
+            finite &= jnp.isfinite(value)
+        ok = finite & (state.bad_step < 0) & ~state.frozen
+
+        def update(state):
+            updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
+            updates = optax.tree.scale(state.lr_scale, updates)
+            params = optax.apply_updates(state.params, updates)
+            average = state.average
+            if ema:
+                average = optax.incremental_update(params, average, 1 - ema)
+            return state.replace(
+                params=params, opt_state=opt_state, model_state=model_state, average=average
+            )
+
+        fitted = state.preprocessing
+        state = state.replace(preprocessing=None)
+        state = jax.lax.cond(ok, update, lambda state: state, state)
+        first_bad = ~finite & (state.bad_step < 0) & ~state.frozen
+        state = state.replace(
+            step=state.step + 1,
+            bad_step=jnp.where(first_bad, state.step, state.bad_step),
+            preprocessing=fitted,
+        )
+        return state, _counted(ok, sums, count, norm)
+
+    return step
+
+
+def _mean_over_devices(gradient):
+    # On one device there is nothing to exchange, and XLA would copy the gradient all the same.
+    return gradient if jax.lax.psum(1, AXIS) == 1 else jax.lax.pmean(gradient, AXIS)
+
+
+def _counted(ok, sums, count, norm):
+    """Metrics as (sum, count), zero where the step was not taken."""
+    metrics = {name: (value, count) for name, value in sums.items()}
+    metrics['gradient_norm'] = (norm, jnp.float32(1))
+    return jax.tree.map(lambda value: jnp.where(ok, value, 0), metrics)

@@ -1,0 +1,1 @@
+"""Many seeds of one config: their training, curves, metrics and statistics."""

@@ -1,0 +1,127 @@
+"""What a study leaves: `study.json`, tables, pictures."""
+
+import csv
+import io
+import json
+
+import jax
+import numpy as np
+from absl import logging
+
+from train import conclusion, result
+from train.runtime import workdir as workdirs
+from train.runtime.writers import Writer, save_png
+from train.studies import curves, figures, many_seeds, seed_pictures, summary
+
+
+def finished(workdir, config):
+    """The study in a folder if it needs no more training for this config, else None."""
+    path = workdir / 'study.json'
+    if not path.exists():
+        return None
+    found = workdirs.read_json(path, {'num_samples': int | None, 'stopped': bool, 'epochs': int})
+    # A result from before the field existed was made from the posterior.
+    bound = found['num_samples'], found.get('importance', 'posterior')
+    evaluated = bound[0] is None or bound == (config.num_samples, config.importance)
+    return found if evaluated and (found['stopped'] or found['epochs'] >= config.epochs) else None
+
+
+def conclude(study, session, workdir):
+    """Evaluate each seed's best epoch on the test split, once, and write everything, in nats of data space."""
+    study.data.require_intact()
+    count = study.config.num_seeds
+    config, model = study.config, study.experiment.model
+    kept = {name: np.array(rows[:count]) for name, rows in session.curves.items()}
+    looks = conclusion.count_test_look(workdir, session.step)
+    best = _best_state(session)
+    best_epochs = [stopping.best_epoch for stopping in session.stoppings[:count]]
+    trained = np.array(best_epochs) > 0
+    test_nats, sampling = _test(study, best)
+    found = {
+        'model': config.model,
+        'dataset': result.dataset_title(config),
+        'quantity': 'exact log-likelihood' if model.exact else 'importance-weighted bound',
+        'validation_quantity': 'nll' if model.exact else 'negative ELBO',
+        'num_samples': None if model.exact else config.num_samples,
+        'importance': None if model.exact else config.importance,
+        'seeds': [vars(seeds) for seeds in study.seeds[:count]],
+        'epochs': session.step // study.per_epoch,
+        'stopped': not session.running.any(),
+        'steps': session.step,
+        'parameters': sum(leaf[0].size for leaf in jax.tree.leaves(session.best['params'])),
+        'train': kept['train'].tolist(),
+        'val': kept['validation'].tolist(),
+        'parts': {name: rows.tolist() for name, rows in kept.items() if name not in curves.LOSSES},
+        'diverged': list(session.diverged[:count]),
+        'best_epochs': best_epochs,
+        'test_nats': np.where(trained, test_nats, np.nan).tolist(),
+        **sampling,
+        'test_evaluations': looks,
+        'entropy': study.data.entropy,
+        'metrics': summary.metrics(kept['validation'], kept['train']),
+        'config': json.loads(config.to_json()),
+        **result.provenance(),
+    }
+    _write_tables(found, workdir)
+    _pictures(study, found, best, trained, workdir, session.step)
+    workdirs.write_json(workdir / 'study.json', found)
+    logging.info('The study is in %s', workdir / 'study.json')
+    return found
+
+
+def _best_state(session):
+    """The state of all seeds on the host with the parameters of each one's best epoch."""
+    model_state = dict(session.best)
+    params = model_state.pop('params')
+    host = many_seeds.gather(session.state)
+    return host.replace(params=params, model_state=model_state, average=None)
+
+
+def _test(study, best):
+    """Test log-likelihood in nats of data space, (seeds,), under a host state of all seeds, and what tells its bias.
+
+    The latter, {} without importance sampling, is a dict of lists with an entry for each seed, in nats of data space
+    as well, see `result.importance_sampling`.
+    """
+    state, count = many_seeds.spread(best, study.experiment.devices), study.config.num_seeds
+    samples = 1 if study.experiment.model.exact else study.config.num_samples
+    values = study.evaluate(state, study.data.source('test'), 'test', 'log_likelihood', samples)
+    log_det = values.pop('log_det').astype(np.float64)
+    for name in {'log_likelihood', 'log_likelihood_at_tenth'} & values.keys():
+        values[name] = values[name].astype(np.float64) + log_det
+    sampling = [
+        result.importance_sampling({name: value[seed] for name, value in values.items()})
+        for seed in range(count)
+    ]
+    by_name = {name: [of_seed[name] for of_seed in sampling] for name in sampling[0]}
+    return values['log_likelihood'].mean(axis=1)[:count], by_name
+
+
+def _pictures(study, found, best, trained, workdir, step):
+    """Each as a file, and in TensorBoard behind the last step of training."""
+    named = {figures.title(found): found}
+    drawn = {'curves': figures.curves(named), 'metrics': figures.bars(named)}
+    if study.config.generation:
+        drawn |= seed_pictures.draw(study, best, trained)
+    with Writer(workdir, step, tensorboard=study.config.tensorboard) as writer:
+        for name, png in drawn.items():
+            save_png(workdir / f'{name}.png', png)
+            writer.image(step, name, png)
+
+
+def _write_tables(found, workdir):
+    lines = ['| metric | median | IQR | 95 % interval of the median |', '|---|---|---|---|']
+    rows = [('metric', 'median', 'low', 'high')]
+    for name, value in found['metrics'].items():
+        if isinstance(value, dict) and 'median' in value:
+            low, high = value['iqr']
+            interval = ' to '.join(f'{bound:.4g}' for bound in value['interval'] or ())
+            lines.append(
+                f'| {name} | {value["median"]:.4g} | {low:.4g} to {high:.4g} | {interval} |'
+            )
+            rows.append((name, value['median'], low, high))
+    lines.append(f'| divergence rate | {found["metrics"]["divergence_rate"]:.2f} | | |')
+    workdirs.write_text(workdir / 'study.md', '\n'.join(lines) + '\n')
+    text = io.StringIO()
+    csv.writer(text).writerows(rows)
+    workdirs.write_text(workdir / 'study.csv', text.getvalue())
