@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from train import data
-from train.data.acquisition import preparing
+from train.data import catalogue
 from train.data.prefetch import prefetch
 from train.data.storage.sources import ArraySource, Subset, blocks
 from train.errors import UserError
@@ -25,7 +25,7 @@ def test_memory_mapped_source_gives_the_same_rows_as_memory(tmp_path, rows):
     assert type(gathered) is np.ndarray
     assert gathered.dtype == np.uint8
     np.testing.assert_array_equal(gathered, rows[indices])
-    assert (len(mapped), mapped.num_features) == (20, 3)
+    assert len(mapped) == 20
 
 
 def test_gathered_rows_are_a_copy(rows):
@@ -86,7 +86,7 @@ def test_prefetch_reads_no_further_ahead_than_its_queue_and_stops_with_its_consu
 
 @pytest.mark.parametrize('limit', [0, 100, 1000])
 def test_limit_keeps_the_first_rows_of_each_split(limit):
-    config, whole = (preparing.config_of('digits', max_rows=number) for number in (limit, 0))
+    config, whole = (catalogue.config_of('digits', max_rows=number) for number in (limit, 0))
     limited, every = data.load(config), data.load(whole)
     sizes = [min(limit or size, size) for size in (1437, 180, 180)]
     assert list(data.describe(config).split_sizes) == sizes
@@ -101,4 +101,4 @@ def test_limit_keeps_the_first_rows_of_each_split(limit):
 
 def test_negative_limit_is_refused():
     with pytest.raises(UserError, match='max_rows must be at least 0; found -1'):
-        data.describe(preparing.config_of('digits', max_rows=-1))
+        data.describe(catalogue.config_of('digits', max_rows=-1))
