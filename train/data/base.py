@@ -63,24 +63,14 @@ class Data:
         return self.description.name
 
     @property
-    def shape(self) -> tuple[int, ...]:
-        return self.description.shape
-
-    @property
-    def levels(self) -> int | None:
-        return self.description.levels
-
-    @property
     def num_features(self) -> int:
         return self.description.num_features
 
-    def split_size(self, split: str) -> int:
-        """Number of examples of a split, without opening it."""
-        return dict(zip(SPLITS, self.description.split_sizes, strict=True))[_known(split)]
-
     def source(self, split: str) -> Source:
         """The split's rows."""
-        return as_source(self.open_split(_known(split)))
+        if split not in SPLITS:
+            raise UserError(f'a split is one of {", ".join(SPLITS)}; found {split!r}.')
+        return as_source(self.open_split(split))
 
 
 class Dataset(Protocol):
@@ -97,9 +87,3 @@ class Dataset(Protocol):
     def locate(self, config: Config) -> os.PathLike | str | None:
         """The directory that holds it on this machine, None if there is none, '' where it needs no file."""
         ...
-
-
-def _known(split: str) -> str:
-    if split not in SPLITS:
-        raise UserError(f'a split is one of {", ".join(SPLITS)}; found {split!r}.')
-    return split

@@ -52,7 +52,7 @@ def test_prepared_datasets_have_the_published_figures_and_disjoint_splits(prepar
     opened = prepared_images(name)
     splits = [rows_of(opened, split) for split in data.SPLITS]
     assert [rows.shape for rows in splits] == [
-        (opened.split_size(split), opened.num_features) for split in data.SPLITS
+        (size, opened.num_features) for size in opened.description.split_sizes
     ]
     assert {rows.dtype for rows in splits} == {np.dtype(np.uint8)}
     for rows, (mean, std) in zip(
