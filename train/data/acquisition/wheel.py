@@ -37,16 +37,9 @@ class Wheel:
         wheel.unlink()
 
     def _download(self, directory: pathlib.Path) -> pathlib.Path:
-        command = [
-            sys.executable,
-            '-m',
-            'pip',
-            'download',
-            '--no-deps',
-            '--only-binary=:all:',
-            '--quiet',
-        ]
-        command += ['--disable-pip-version-check', '--dest', str(directory), self.requirement]
+        command = [sys.executable, '-m', 'pip', 'download', '--no-deps', '--only-binary=:all:']
+        command += ['--quiet', '--disable-pip-version-check']
+        command += ['--dest', str(directory), self.requirement]
         try:
             done = subprocess.run(
                 command, capture_output=True, text=True, timeout=SECONDS, check=False

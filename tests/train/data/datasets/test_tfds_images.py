@@ -69,7 +69,7 @@ def test_prepared_datasets_have_the_published_figures_and_disjoint_splits(prepar
     assert common <= (100 if name == 'fashion_mnist' else 0)
 
 
-class FakeStock:
+class FakeTfds:
     """Stands in for TFDS: a prepared dataset of any content."""
 
     def __init__(self, monkeypatch, tmp_path, **features):
@@ -90,13 +90,13 @@ def test_cifar_stands_in_its_original_order_whatever_the_order_of_reading(monkey
     order = np.random.default_rng(0).permutation(11)
     pictures = np.arange(11 * 12, dtype=np.uint8).reshape(11, 2, 2, 3)
     ids = np.array([f'train_{i:05d}'.encode() for i in range(11)])
-    fake = FakeStock(monkeypatch, tmp_path, image=pictures[order], id=ids[order])
+    fake = FakeTfds(monkeypatch, tmp_path, image=pictures[order], id=ids[order])
     found = np.concatenate(list(CIFAR10.blocks(fake.found, 'train')))
     np.testing.assert_array_equal(found, pictures.reshape(11, 12))
 
 
 def test_missing_examples_are_an_error(monkeypatch, tmp_path):
-    fake = FakeStock(monkeypatch, tmp_path, image=np.zeros((11, 2, 2, 1), np.uint8))
+    fake = FakeTfds(monkeypatch, tmp_path, image=np.zeros((11, 2, 2, 1), np.uint8))
     fake.features['image'] = fake.features['image'][:9]
     with pytest.raises(UserError, match=r'the train split in .*9 examples instead of 11'):
         list(MNIST.blocks(fake.found, 'train'))

@@ -70,8 +70,9 @@ class TableJob:
             reason = server_probe.unreachable(self.archive.url)
             if reason is not None:
                 return reason
+        downloads.mkdir(parents=True, exist_ok=True)
         try:
-            with locked(_made(downloads) / self.archive.filename):
+            with locked(path):
                 path = self.archive.download(downloads)
         except ArchiveError as error:
             return str(error)
@@ -88,8 +89,3 @@ class TableJob:
         from train.data.datasets.maf import builders  # TFDS, for the one preparation
 
         builders.prepare_table(self.table, self.staging, folder)
-
-
-def _made(directory: pathlib.Path) -> pathlib.Path:
-    directory.mkdir(parents=True, exist_ok=True)
-    return directory
