@@ -54,7 +54,7 @@ def sampling_sides(source):
     """name -> (side, examples)."""
     experiment, state = trained('vae', source)
     evaluator = Evaluator(experiment.model, 0, len(source), experiment.devices)
-    x = jax.random.normal(jax.random.key(0), (len(source), source.num_features))
+    x = jax.random.normal(jax.random.key(0), (len(source), source.gather([0]).shape[1]))
     keys = example_keys(0, 'eval_noise', 0, jnp.arange(len(source)))
     variables = on.first(state).variables
 

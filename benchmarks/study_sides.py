@@ -54,7 +54,7 @@ def single_runs(config):
     experiment = experiments.create(config)
     source = datasets.load(config).source('train')
     call = experiment.train_call()
-    preprocessing = Preprocessing.fit(config, source)
+    preprocessing = Preprocessing.fit(config, datasets.describe(config), source)
     init = experiments.initialiser(experiment)
     states, chunks = [], []
     for seeds in many_seeds.all_seeds(config):

@@ -95,9 +95,7 @@ def _data(config):
     config.zca_epsilon = 1e-3  # added to the variances that preprocessing=zca divides by
     config.symmetric_range = False  # images in (-1, 1) instead of (0, 1), before the preprocessing
     config.flip = False  # mirror training images at random (cifar10)
-    config.source = (
-        'map'  # map: memory-mapped files | memory: read whole | stream: record by record
-    )
+    config.source = 'map'  # map: memory-mapped files | memory: read whole
     config.data_dir = ''  # prepared TFDS directory; empty: TFDS_DATA_DIR, then TFDS's default
     config.manual_dir = ''  # folder with original files downloaded by hand
     config.cache_dir = (

@@ -79,9 +79,7 @@ class Experiment:
         seed = jax.ShapeDtypeStruct((), jnp.uint32)
         examples = jax.ShapeDtypeStruct((2, self.description.num_features), jnp.float32)
         state = jax.eval_shape(self.init, seed, examples)
-        return state.replace(
-            preprocessing=Preprocessing.template(self.config, self.description.shape)
-        )
+        return state.replace(preprocessing=Preprocessing.template(self.config, self.description))
 
 
 def create(config, *, splits_batch=True):
@@ -117,7 +115,7 @@ def for_use(config):
 
 
 def _assemble(config, description, devices):
-    Preprocessing.template(config, description.shape)
+    Preprocessing.check(config, description)
     model = models.create(config, description)
     warning = getattr(model, 'warning', None)
     if warning:
@@ -137,7 +135,7 @@ def fresh_state(experiment, source):
 
     source: the training split.
     """
-    preprocessing = Preprocessing.fit(experiment.config, source)
+    preprocessing = Preprocessing.fit(experiment.config, experiment.description, source)
     state = initialiser(experiment)(source, preprocessing, experiment.seeds)
     return state.replace(preprocessing=preprocessing)
 

@@ -16,9 +16,6 @@ _MANUAL_DIR = flags.DEFINE_string(
     'manual_dir', '', 'Folder with the original files, where there is no network.'
 )
 _CACHE_DIR = flags.DEFINE_string('cache_dir', '', 'Local directory for the files that runs read.')
-_SOURCE = flags.DEFINE_enum(
-    'source', 'map', ['map', 'memory', 'stream'], 'The config.source to make files for.'
-)
 _PICTURE = flags.DEFINE_string(
     'picture',
     None,
@@ -33,30 +30,28 @@ def main(argv):
 
     from absl import logging
 
-    from train.data import DATASETS
-    from train.data.acquisition import preparing
+    from train.data import DATASETS, catalogue
     from train.errors import UserError
 
     fields = {
         'data_dir': _DATA_DIR.value,
         'manual_dir': _MANUAL_DIR.value,
         'cache_dir': _CACHE_DIR.value,
-        'source': _SOURCE.value,
     }
     if _LIST.value:
         logging.set_verbosity(logging.ERROR)
-        print('\n'.join(preparing.listing(**fields)))
+        print('\n'.join(catalogue.listing(**fields)))
         return
     if _DATASET.value is None:
         raise UserError(f'--dataset must be all or one of {", ".join(DATASETS)}; or use --list.')
     if _PICTURE.value:
-        _draw(preparing.config_of(_DATASET.value, **fields), _PICTURE.value)
+        _draw(catalogue.config_of(_DATASET.value, **fields), _PICTURE.value)
         return
     names = list(DATASETS) if _DATASET.value == 'all' else [_DATASET.value]
     failed = []
     for name in names:
         try:
-            lines = preparing.prepare(preparing.config_of(name, **fields))
+            lines = catalogue.prepare(catalogue.config_of(name, **fields))
         except UserError as error:
             if len(names) == 1:
                 raise

@@ -8,7 +8,7 @@ import types
 
 import numpy as np
 
-from train.data.datasets.maf import dataset
+from train.data.datasets.maf.dataset import TABLES
 
 GAS_COLUMNS = ['Time', 'Meth', 'Eth', *(f'S{i}' for i in range(1, 13))]
 
@@ -47,7 +47,7 @@ def write(folder):
     """All five tables under `folder`; returns it."""
     import h5py
 
-    for file in {file.split('/')[0] for table in dataset.TABLES for file in table.files}:
+    for file in {file.split('/')[0] for table in TABLES for file in table.table.files}:
         (folder / file).mkdir(parents=True)
     np.save(folder / 'power/data.npy', power_table())
     np.save(folder / 'miniboone/data.npy', rng().normal(size=(100, 43)) + 2)

@@ -28,7 +28,7 @@ def test_variant_describes_an_experiment_on_its_dataset(name, variant):
     assert name == f'vlae_{dataset}'
     assert experiment.model.num_features == experiment.description.num_features
     assert experiment.model.output_dist == ('bernoulli' if variant == 'bernoulli' else 'gaussian')
-    preprocessing = Preprocessing.template(config, experiment.description.shape)
+    preprocessing = Preprocessing.template(config, experiment.description)
     assert len(preprocessing.bijectors) == len(STEPS[variant])
     # Bits per dimension are of dequantised or binary pixels; the others have a density only.
     assert (preprocessing.units.levels is None) == (variant == 'pixels')

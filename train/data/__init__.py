@@ -4,7 +4,18 @@
 without reading it.
 """
 
-from train.data.base import SPLITS, Data, Description
+from train.data.base import SPLITS, Data, Dataset, Description
 from train.data.registry import DATASETS, describe, load, locate
+from train.data.storage.sources import Source
 
-__all__ = ['DATASETS', 'SPLITS', 'Data', 'Description', 'describe', 'load', 'locate']
+__all__ = [
+    'DATASETS',
+    'SPLITS',
+    'Data',
+    'Dataset',
+    'Description',
+    'Source',
+    'describe',
+    'load',
+    'locate',
+]

@@ -6,21 +6,23 @@ so on. The rows left over at the end of an epoch are dropped, other ones each ti
 """
 
 import itertools
+from collections.abc import Iterator
 
 import numpy as np
 
+from train.data.base import Source
 from train.errors import UserError
 
 ORDER = 1  # purpose of the stream of random numbers, beside the seed and the epoch
 
 
-def order(n, seed, epoch):
+def order(n: int, seed: int, epoch: int) -> np.ndarray:
     """The permutation (n,) int32 of an epoch, from raw bits: the same on every machine."""
     sequence = np.random.SeedSequence(seed, spawn_key=(ORDER, epoch))
     return np.argsort(np.random.Philox(sequence).random_raw(n), kind='stable').astype(np.int32)
 
 
-def check_batch_size(batch_size, num_devices):
+def check_batch_size(batch_size: int, num_devices: int) -> None:
     """Refuse a batch that does not divide among the devices."""
     if batch_size < 1:
         raise UserError(f'config.batch_size must be positive; found {batch_size}.')
@@ -34,7 +36,7 @@ def check_batch_size(batch_size, num_devices):
         )
 
 
-def steps_per_epoch(n, batch_size):
+def steps_per_epoch(n: int, batch_size: int) -> int:
     """Full batches in n rows; a split smaller than one batch is refused."""
     if n < batch_size:
         raise UserError(
@@ -44,7 +46,7 @@ def steps_per_epoch(n, batch_size):
     return n // batch_size
 
 
-def chunk_edges(num_steps, steps_per_call):
+def chunk_edges(num_steps: int, steps_per_call: int) -> list[int]:
     """Edges 0 = e_0 < ... < e_k = num_steps of an epoch's chunks.
 
     No chunk is longer than `steps_per_call` and their lengths differ by one at most, so that a
@@ -57,7 +59,7 @@ def chunk_edges(num_steps, steps_per_call):
     return [0, *np.cumsum([len(part) for part in parts]).tolist()]
 
 
-def chunk_spans(num_steps, steps_per_call, position):
+def chunk_spans(num_steps: int, steps_per_call: int, position: int) -> Iterator[tuple[int, int]]:
     """(first, last) step of each chunk of an epoch from step `position` of it on.
 
     Chunks keep the same edges wherever the epoch is entered.
@@ -66,7 +68,9 @@ def chunk_spans(num_steps, steps_per_call, position):
     return itertools.pairwise([position, *later])
 
 
-def local_share(rows, num_devices, process_index, process_count):
+def local_share(
+    rows: np.ndarray, num_devices: int, process_index: int, process_count: int
+) -> np.ndarray:
     """The part of this process's devices: (..., B) -> (..., local devices, B / devices)."""
     if num_devices % process_count:
         raise UserError(f'{num_devices} devices do not divide among {process_count} processes.')
@@ -76,8 +80,15 @@ def local_share(rows, num_devices, process_index, process_count):
 
 
 def chunks(
-    source, seed, start_step, batch_size, steps_per_call, num_devices, process_index, process_count
-):
+    source: Source,
+    seed: int,
+    start_step: int,
+    batch_size: int,
+    steps_per_call: int,
+    num_devices: int,
+    process_index: int,
+    process_count: int,
+) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
     """The batches from step `start_step` of the run to the end of its epoch, chunk by chunk.
 
     Yields (rows (steps, local devices, B / devices, D) in the stored dtype, indices (steps, local
@@ -94,7 +105,9 @@ def chunks(
         yield rows.reshape(*indices.shape, -1), indices, epoch * per_epoch + first
 
 
-def evaluation_batches(n, batch_size, num_devices, process_index, process_count):
+def evaluation_batches(
+    n: int, batch_size: int, num_devices: int, process_index: int, process_count: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Every row once, for this process: (indices, mask), (batches, local devices, B / devices).
 
     The last batch is filled with row 0 and masked out, so all processes make the same number of

@@ -2,17 +2,20 @@
 
 import queue
 import threading
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeVar
 
 END = object()
+Item = TypeVar('Item')
 
 
-def prefetch(iterable, size=2):
+def prefetch(iterable: Iterable[Item], size: int = 2) -> Iterator[Item]:
     """Iterate over `iterable` from a thread that keeps at most `size` items ready.
 
     An exception of the iterable reaches the consumer in its place in the order. Closing the
     generator, or dropping it, stops the thread.
     """
-    items = queue.Queue(maxsize=size)
+    items: queue.Queue = queue.Queue(maxsize=size)
     stopped = threading.Event()
     thread = threading.Thread(target=_fill, args=(iterable, items, stopped), daemon=True)
     thread.start()
@@ -29,7 +32,7 @@ def prefetch(iterable, size=2):
         thread.join()
 
 
-def _fill(iterable, items, stopped):
+def _fill(iterable: Iterable, items: queue.Queue, stopped: threading.Event) -> None:
     try:
         for item in iterable:
             if not _put(items, (item, None), stopped):
@@ -39,7 +42,7 @@ def _fill(iterable, items, stopped):
         _put(items, (None, error), stopped)
 
 
-def _put(items, item, stopped):
+def _put(items: queue.Queue, item: Any, stopped: threading.Event) -> bool:
     """Wait for room, but no longer than the consumer is there; True if the item was taken."""
     while not stopped.is_set():
         try:

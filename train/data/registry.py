@@ -1,47 +1,38 @@
 """Every dataset by name."""
 
 import dataclasses
-from collections.abc import Callable
-from typing import NamedTuple
+import os
 
-from train.data.datasets import binarised_mnist, digits, images, mnist, toy
+from train.data.base import Config, Data, Dataset, Description
+from train.data.datasets.binarised_mnist import BinarisedMnist
+from train.data.datasets.digits import Digits
 from train.data.datasets.maf.dataset import TABLES
-from train.data.storage.sources import Subset
+from train.data.datasets.tfds_images import IMAGES, MNIST
+from train.data.datasets.toy import ToyDataset
+from train.data.storage.sources import Source, Subset
 from train.errors import UserError
 
-
-class Dataset(NamedTuple):
-    describe: Callable  # config -> Description, touching no data
-    load: Callable  # config -> Data
-    locate: Callable | None = None  # config -> where it is prepared or None; None: needs no file
-
-
-def _stored(dataset):
-    return Dataset(dataset.describe, dataset.load, dataset.locate)
-
-
-DATASETS = {
-    'toy': Dataset(toy.describe, toy.load),
-    'digits': Dataset(digits.describe, digits.load),
-    'mnist': _stored(mnist.MNIST),
-    'binarised_mnist': _stored(binarised_mnist),
-    **{dataset.name: _stored(dataset) for dataset in images.IMAGES},
-    **{table.name: _stored(table) for table in TABLES},
+DATASETS: dict[str, Dataset] = {
+    'toy': ToyDataset(),
+    'digits': Digits(),
+    'mnist': MNIST,
+    'binarised_mnist': BinarisedMnist(),
+    **{dataset.name: dataset for dataset in (*IMAGES, *TABLES)},
 }
 
 
-def describe(config):
+def describe(config: Config) -> Description:
     """The `Description` of `config.dataset`, without touching its data."""
     return _limited(_dataset(config.dataset).describe(config), config.max_rows)
 
 
-def load(config):
+def load(config: Config) -> Data:
     """The `Data` of `config.dataset`, prepared first if need be; raises `UserError`."""
     data = _dataset(config.dataset).load(config)
     if not config.max_rows:
         return data
 
-    def open_split(split):
+    def open_split(split: str) -> Source:
         source = data.source(split)
         return Subset(source, range(min(len(source), config.max_rows)))
 
@@ -53,13 +44,12 @@ def load(config):
     )
 
 
-def locate(config):
+def locate(config: Config) -> os.PathLike | str | None:
     """The directory that holds `config.dataset` on this machine, or None; '' if it needs none."""
-    dataset = _dataset(config.dataset)
-    return '' if dataset.locate is None else dataset.locate(config)
+    return _dataset(config.dataset).locate(config)
 
 
-def _limited(description, max_rows):
+def _limited(description: Description, max_rows: int) -> Description:
     if max_rows < 0:
         raise UserError(f'config.max_rows must be at least 0; found {max_rows}.')
     if not max_rows:
@@ -68,7 +58,7 @@ def _limited(description, max_rows):
     return dataclasses.replace(description, split_sizes=sizes)
 
 
-def _dataset(name):
+def _dataset(name: str) -> Dataset:
     if name not in DATASETS:
         raise UserError(
             f'unknown dataset {name!r}; config.dataset is one of: {", ".join(sorted(DATASETS))}.'

@@ -3,7 +3,7 @@
 import numpy as np
 
 from train import data as datasets
-from train.data.acquisition import preparing
+from train.data import catalogue
 from train.data.datasets.toy_densities import TOYS
 from train.errors import UserError
 from train.figures import plots
@@ -15,7 +15,7 @@ POINTS = 2000
 def png(config) -> bytes:
     """The first training rows as they are stored: a grid of images; of `toy` a panel of points for each density.
 
-    config: the data fields, see `train.data.acquisition.preparing.config_of`. Raises UserError for rows that are
+    config: the data fields, see `train.data.catalogue.config_of`. Raises UserError for rows that are
     neither images nor points.
     """
     description = datasets.describe(config)
@@ -34,5 +34,5 @@ def png(config) -> bytes:
 def _points(config, name):
     """POINTS points of a density, (n, 2)."""
     fields = {**vars(config), 'toy_name': name, 'toy_size': POINTS}
-    source = datasets.load(preparing.config_of(**fields)).source('train')
+    source = datasets.load(catalogue.config_of(**fields)).source('train')
     return source.gather(np.arange(len(source)))

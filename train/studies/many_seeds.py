@@ -75,7 +75,7 @@ def training_call(experiment):
 
 def first_states(experiment, source, seeds):
     """The states of all seeds before their first step, on the host, leading axis (seeds,) but for what they share."""
-    preprocessing = Preprocessing.fit(experiment.config, source)
+    preprocessing = Preprocessing.fit(experiment.config, experiment.description, source)
     init = experiments.initialiser(experiment)
     states = [jax.device_get(init(source, preprocessing, each)) for each in seeds]
     stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *states)

@@ -28,7 +28,7 @@ def test_config_describes_an_experiment_that_can_start(name, variant):
     per_epoch = experiment.description.split_sizes[0] // config.batch_size
     if config.schedule != 'constant':
         assert config.schedule_steps <= config.epochs * per_epoch
-    assert Preprocessing.template(config, experiment.description.shape) is not None
+    assert Preprocessing.template(config, experiment.description) is not None
 
 
 @pytest.mark.parametrize('name', TABLES + IMAGES + NICE)

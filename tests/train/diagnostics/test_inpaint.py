@@ -7,7 +7,7 @@ import pytest
 
 from flows import NICE
 from train import data
-from train.data.acquisition import preparing
+from train.data import catalogue
 from train.data.preprocessing import Preprocessing
 from train.diagnostics import inpaint
 from train.errors import UserError
@@ -83,11 +83,12 @@ def test_ten_masks_of_the_published_shapes():
 @pytest.fixture(scope='module')
 def trained():
     """A NICE whose scales follow the digits, by a few steps of gradient ascent."""
-    source = data.load(preparing.config_of('digits')).source('train')
-    config = preparing.config_of(
+    config = catalogue.config_of(
         'digits', preprocessing='mean', flip=False, symmetric_range=False, logit_lambda=1e-6
     )
-    preprocessing = Preprocessing.fit(config, source)
+    digits = data.load(config)
+    source = digits.source('train')
+    preprocessing = Preprocessing.fit(config, digits.description, source)
     model = NICE(num_couplings=4, hidden_layers=1, hidden_units=32)
     raw = source.gather(np.arange(256))
     t = preprocessing.encode(raw, jax.random.split(key(1), 256), False)
@@ -103,7 +104,7 @@ def trained():
 
     for _ in range(100):
         variables = step(variables)
-    test = data.load(preparing.config_of('digits')).source('test').gather(np.arange(10))
+    test = data.load(catalogue.config_of('digits')).source('test').gather(np.arange(10))
     return model, variables, preprocessing, test
 
 

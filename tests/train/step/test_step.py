@@ -9,6 +9,7 @@ import pytest
 
 from flows import MLPFlow
 from tests.helpers import hlo_checks, runs
+from train import data
 from train import experiment as experiments
 from train.data.preprocessing import Preprocessing
 from train.errors import UserError
@@ -26,7 +27,7 @@ def digits_experiment(**fields):
 
 
 def toy_preprocessing():
-    return Preprocessing.template(runs.config(), (D,))
+    return Preprocessing.template(runs.config(), data.describe(runs.config()))
 
 
 def fresh(model, optimizer, seed=0):

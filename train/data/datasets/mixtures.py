@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 
 @dataclass(frozen=True)
@@ -14,19 +15,19 @@ class Mixture:
     weights: np.ndarray
 
     @classmethod
-    def of(cls, centres, stds, weights=None):
+    def of(cls, centres: ArrayLike, stds: ArrayLike, weights: ArrayLike | None = None) -> 'Mixture':
         """A mixture from lists; `stds` may be one for all, and weights are equal unless given."""
         centres = np.asarray(centres, float)
         k = len(centres)
         weights = np.full(k, 1 / k) if weights is None else np.asarray(weights, float)
         return cls(centres, np.broadcast_to(np.asarray(stds, float), (k,)), weights)
 
-    def sample(self, rng, n):
+    def sample(self, rng: np.random.Generator, n: int) -> np.ndarray:
         """n points (n, 2)."""
         k = rng.choice(len(self.weights), size=n, p=self.weights)
         return self.centres[k] + self.stds[k, None] * rng.standard_normal((n, 2))
 
-    def log_density(self, x):
+    def log_density(self, x: np.ndarray) -> np.ndarray:
         """x (n, 2) -> (n,) nats."""
         squares = ((x[:, None, :] - self.centres[None]) ** 2).sum(-1)  # (n, K)
         variances = self.stds[None] ** 2
@@ -43,13 +44,13 @@ class BlurredCircles:
     radii: np.ndarray
     std: float
 
-    def sample(self, rng, n):
+    def sample(self, rng: np.random.Generator, n: int) -> np.ndarray:
         """n points (n, 2)."""
         radius, angle = rng.choice(self.radii, n), rng.uniform(0, 2 * np.pi, n)
         circle = radius[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
         return circle + self.std * rng.standard_normal((n, 2))
 
-    def log_density(self, x):
+    def log_density(self, x: np.ndarray) -> np.ndarray:
         """x (n, 2) -> (n,) nats.
 
         A circle of radius R has the density exp(-(r^2 + R^2) / 2 s^2) I_0(r R / s^2) / (2 pi s^2).

@@ -6,23 +6,34 @@ A `Preprocessing` is a pytree (the fitted arrays are leaves), so it is an argume
 functions and part of a checkpoint; `template` gives the same tree without data, to restore into.
 """
 
-import math
+import dataclasses
 from collections.abc import Callable
 from typing import NamedTuple
 
 import flax.struct
+import jax
 import jax.numpy as jnp
 
+from train.data.base import Config, Description
 from train.data.preprocessing import fitting
-from train.data.preprocessing.encoders import Binarise, Dequantise, Flip, Identity, Scale
+from train.data.preprocessing.bijectors import Bijector
+from train.data.preprocessing.encoders import (
+    Binarise,
+    Dequantise,
+    Encoder,
+    Flip,
+    Identity,
+    Scale,
+)
 from train.data.preprocessing.units import Units
-from train.data.registry import describe
+from train.data.storage.sources import Source
 from train.errors import UserError
 
 
 class Preset(NamedTuple):
-    encoder: Callable | None  # of images, from their levels; real-valued data are left as they are
-    bijectors: tuple = ()  # in the order in which data meet them
+    # Of images; real numbers stay as they are.
+    encoder: type[Dequantise] | type[Scale] | type[Binarise]
+    bijectors: tuple[str, ...] = ()  # in the order in which data meet them
 
 
 PRESETS = {
@@ -45,42 +56,70 @@ RANGED = REAL  # the presets that may come after `symmetric_range`
 class Preprocessing:
     """encode, then `bijectors` in order. Jit, scan and vmap may go through every method."""
 
-    bijectors: tuple
-    encoder: object = flax.struct.field(pytree_node=False)
+    bijectors: tuple[Bijector, ...]
+    encoder: Encoder = flax.struct.field(pytree_node=False)
     units: Units = flax.struct.field(pytree_node=False)
 
     @classmethod
-    def fit(cls, config, train_source):
-        """The preset `config.preprocessing`, fitted on the training split of `config.dataset`."""
-        preprocessing = cls._empty(config)
+    def fit(cls, config: Config, description: Description, train_source: Source) -> 'Preprocessing':
+        """The preset `config.preprocessing`, fitted on the training split of the dataset described."""
+        preprocessing = cls._empty(config, description)
         for name in _steps(config):
             fitted = fitting.STEPS[name].fit(config, preprocessing, train_source)
-            preprocessing = preprocessing.replace(bijectors=(*preprocessing.bijectors, fitted))
+            bijectors = (*preprocessing.bijectors, fitted)
+            preprocessing = dataclasses.replace(preprocessing, bijectors=bijectors)
         return preprocessing
 
     @classmethod
-    def template(cls, config, shape):
-        """The same pytree for examples of `shape`, zeros for the fitted arrays."""
+    def template(cls, config: Config, description: Description) -> 'Preprocessing':
+        """The same pytree, zeros for the fitted arrays."""
+        empty, width = cls._empty(config, description), description.num_features
         steps = [fitting.STEPS[name] for name in _steps(config)]
-        bijectors = tuple(step.template(config, math.prod(shape)) for step in steps)
-        return cls._empty(config).replace(bijectors=bijectors)
+        bijectors = tuple(step.template(config, width) for step in steps)
+        return dataclasses.replace(empty, bijectors=bijectors)
+
+    @staticmethod
+    def check(config: Config, description: Description) -> None:
+        """Raise UserError unless the preprocessing of a config suits the dataset described."""
+        name = config.preprocessing
+        if name not in PRESETS:
+            known = ', '.join(sorted(PRESETS))
+            raise UserError(
+                f'unknown preprocessing {name!r}; config.preprocessing is one of: {known}.'
+            )
+        if description.levels is None and name not in REAL:
+            raise UserError(
+                f'preprocessing {name!r} needs pixels, and {description.name} holds real '
+                f'numbers: use one of {", ".join(REAL)}.'
+            )
+        if config.symmetric_range and (description.levels is None or name not in RANGED):
+            raise UserError(
+                'config.symmetric_range puts dequantised pixels in (-1, 1) and goes with preprocessing '
+                f'{", ".join(RANGED)} of images; found {name!r} of {description.name}: leave it out.'
+            )
+        if config.flip and not description.mirrored:
+            raise UserError(
+                'config.flip mirrors training images, which changes what they show unless the dataset '
+                f'is cifar10; found {description.name}: leave it out.'
+            )
 
     @classmethod
-    def _empty(cls, config):
-        description, preset = describe(config), _preset(config)
+    def _empty(cls, config: Config, description: Description) -> 'Preprocessing':
+        cls.check(config, description)
         levels = description.levels
         if levels is None:
             return cls(bijectors=(), encoder=Identity(), units=Units(None))
-        encoder = preset.encoder(levels)
+        kind = PRESETS[config.preprocessing].encoder
+        encoder: Encoder = kind(levels)
         if config.flip:
             encoder = Flip(encoder, description.shape)
-        return cls(bijectors=(), encoder=encoder, units=UNITS[preset.encoder](levels))
+        return cls(bijectors=(), encoder=encoder, units=UNITS[kind](levels))
 
-    def encode(self, raw, keys, training):
+    def encode(self, raw: jax.Array, keys: jax.Array, training: bool) -> jax.Array:
         """raw (B, D) as stored, keys (B,) -> (B, D) in data space; `training` is static."""
         return self.encoder.encode(raw, keys, training)
 
-    def forward_and_log_det(self, t):
+    def forward_and_log_det(self, t: jax.Array) -> tuple[jax.Array, jax.Array]:
         """t (B, D) in data space -> model space (B, D), log|det| (B,)."""
         log_det = jnp.zeros(t.shape[:1], t.dtype)
         for bijector in self.bijectors:
@@ -88,7 +127,7 @@ class Preprocessing:
             log_det += term
         return t, log_det
 
-    def inverse_and_log_det(self, y):
+    def inverse_and_log_det(self, y: jax.Array) -> tuple[jax.Array, jax.Array]:
         """y (B, D) in model space -> data space (B, D), log|det| (B,)."""
         log_det = jnp.zeros(y.shape[:1], y.dtype)
         for bijector in reversed(self.bijectors):
@@ -96,44 +135,19 @@ class Preprocessing:
             log_det += term
         return y, log_det
 
-    def to_display(self, t):
+    def to_display(self, t: jax.Array) -> jax.Array:
         """t (B, D) in data space as pictures show it: pixels clipped to [0, 1]."""
         return jnp.clip(t, 0, 1) if self.units.is_image else t
 
 
-UNITS = {
+UNITS: dict[type, Callable[[int], Units]] = {
     Dequantise: Units,
     Scale: lambda levels: Units(None, pixels=True),
     Binarise: lambda levels: Units(1),
 }
 
 
-def _steps(config):
+def _steps(config: Config) -> tuple[str, ...]:
     """The names of the bijectors of a config, in the order in which data meet them."""
-    bijectors = _preset(config).bijectors
+    bijectors = PRESETS[config.preprocessing].bijectors
     return ('symmetric', *bijectors) if config.symmetric_range else bijectors
-
-
-def _preset(config):
-    """The preset of a config; raises `UserError` where it does not suit the dataset."""
-    name = config.preprocessing
-    if name not in PRESETS:
-        known = ', '.join(sorted(PRESETS))
-        raise UserError(f'unknown preprocessing {name!r}; config.preprocessing is one of: {known}.')
-    description = describe(config)
-    if description.levels is None and name not in REAL:
-        raise UserError(
-            f'preprocessing {name!r} needs pixels, and {description.name} holds real '
-            f'numbers: use one of {", ".join(REAL)}.'
-        )
-    if config.symmetric_range and (description.levels is None or name not in RANGED):
-        raise UserError(
-            'config.symmetric_range puts dequantised pixels in (-1, 1) and goes with preprocessing '
-            f'{", ".join(RANGED)} of images; found {name!r} of {description.name}: leave it out.'
-        )
-    if config.flip and not description.mirrored:
-        raise UserError(
-            'config.flip mirrors training images, which changes what they show unless the dataset '
-            f'is cifar10; found {description.name}: leave it out.'
-        )
-    return PRESETS[name]

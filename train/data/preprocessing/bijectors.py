@@ -5,10 +5,21 @@ log_det: (B,) nats.
 """
 
 import math
+from typing import Protocol
 
 import flax.struct
 import jax
 import jax.numpy as jnp
+
+Pair = tuple[jax.Array, jax.Array]  # what it gives (B, D), log_det (B,)
+
+
+class Bijector(Protocol):
+    """A pytree with the two methods."""
+
+    def forward_and_log_det(self, t: jax.Array) -> Pair: ...
+
+    def inverse_and_log_det(self, y: jax.Array) -> Pair: ...
 
 
 @flax.struct.dataclass
@@ -22,13 +33,13 @@ class Logit:
 
     alpha: float = flax.struct.field(pytree_node=False)
 
-    def forward_and_log_det(self, t):
+    def forward_and_log_det(self, t: jax.Array) -> Pair:
         log_s = jnp.log(self.alpha + (1 - 2 * self.alpha) * t)
         log_1_minus_s = jnp.log(self.alpha + (1 - 2 * self.alpha) * (1 - t))
         log_dy_dt = math.log1p(-2 * self.alpha) - log_s - log_1_minus_s
         return log_s - log_1_minus_s, log_dy_dt.sum(-1)
 
-    def inverse_and_log_det(self, y):
+    def inverse_and_log_det(self, y: jax.Array) -> Pair:
         t = (jax.nn.sigmoid(y) - self.alpha) / (1 - 2 * self.alpha)
         log_dt_dy = -jax.nn.softplus(y) - jax.nn.softplus(-y) - math.log1p(-2 * self.alpha)
         return t, log_dt_dy.sum(-1)
@@ -41,18 +52,18 @@ class Standardise:
     mean: jax.Array  # [D]
     std: jax.Array  # [D]
 
-    def forward_and_log_det(self, t):
+    def forward_and_log_det(self, t: jax.Array) -> Pair:
         y = (t - self._row(self.mean, t)) / self._row(self.std, t)
         return y, jnp.full(t.shape[:1], -self._log_volume(t))
 
-    def inverse_and_log_det(self, y):
+    def inverse_and_log_det(self, y: jax.Array) -> Pair:
         t = y * self._row(self.std, y) + self._row(self.mean, y)
         return t, jnp.full(y.shape[:1], self._log_volume(y))
 
-    def _row(self, array, like):
+    def _row(self, array: jax.Array, like: jax.Array) -> jax.Array:
         return jnp.asarray(array, like.dtype)[None, :]
 
-    def _log_volume(self, like):
+    def _log_volume(self, like: jax.Array) -> jax.Array:
         return jnp.log(jnp.asarray(self.std, like.dtype)).sum()
 
 
@@ -60,10 +71,10 @@ class Standardise:
 class Symmetric:
     """y = 2 t - 1: from (0, 1) to (-1, 1), elementwise; log|det dy/dt| = D log 2."""
 
-    def forward_and_log_det(self, t):
+    def forward_and_log_det(self, t: jax.Array) -> Pair:
         return 2 * t - 1, jnp.full(t.shape[:1], t.shape[1] * math.log(2), t.dtype)
 
-    def inverse_and_log_det(self, y):
+    def inverse_and_log_det(self, y: jax.Array) -> Pair:
         return (y + 1) / 2, jnp.full(y.shape[:1], -y.shape[1] * math.log(2), y.dtype)
 
 
@@ -73,10 +84,10 @@ class Centre:
 
     mean: jax.Array  # [D]
 
-    def forward_and_log_det(self, t):
+    def forward_and_log_det(self, t: jax.Array) -> Pair:
         return t - jnp.asarray(self.mean, t.dtype)[None, :], jnp.zeros(t.shape[:1], t.dtype)
 
-    def inverse_and_log_det(self, y):
+    def inverse_and_log_det(self, y: jax.Array) -> Pair:
         return y + jnp.asarray(self.mean, y.dtype)[None, :], jnp.zeros(y.shape[:1], y.dtype)
 
 
@@ -93,15 +104,15 @@ class ZCA:
     inverse: jax.Array  # [D, D]
     log_det: jax.Array  # []
 
-    def forward_and_log_det(self, t):
+    def forward_and_log_det(self, t: jax.Array) -> Pair:
         y = _product(t - jnp.asarray(self.mean, t.dtype)[None, :], self.matrix)
         return y, jnp.full(t.shape[:1], jnp.asarray(self.log_det, t.dtype))
 
-    def inverse_and_log_det(self, y):
+    def inverse_and_log_det(self, y: jax.Array) -> Pair:
         t = _product(y, self.inverse) + jnp.asarray(self.mean, y.dtype)[None, :]
         return t, jnp.full(y.shape[:1], -jnp.asarray(self.log_det, y.dtype))
 
 
-def _product(rows, matrix):
+def _product(rows: jax.Array, matrix: jax.Array) -> jax.Array:
     """A matrix product at full precision on every device: whitening multiplies rounding errors."""
     return jnp.matmul(rows, jnp.asarray(matrix, rows.dtype), precision='highest')

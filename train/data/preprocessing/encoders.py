@@ -2,9 +2,11 @@
 
 import math
 from dataclasses import dataclass
+from typing import Protocol
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from flows import keys as draws
 
@@ -13,6 +15,14 @@ DEQUANTISATION_NOISE, BINARISATION, FLIP = 0, 1, 2
 
 # p + u needs 8 bits for p and 16 for a midpoint of a 2^-15 grid: just the 24 bits of a float32.
 NOISE_BITS = 15
+
+
+class Encoder(Protocol):
+    """Hashable, since it is a static part of compiled functions."""
+
+    def encode(self, raw: jax.Array, keys: jax.Array, training: bool) -> jax.Array:
+        """raw (B, D) as stored, keys (B,) -> (B, D) in data space."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -25,7 +35,7 @@ class Dequantise:
 
     levels: int
 
-    def encode(self, raw, keys, training):
+    def encode(self, raw: jax.Array, keys: jax.Array, training: bool) -> jax.Array:
         """raw (B, D) integers, keys (B,) -> t (B, D) in (0, 1), in training or not."""
         del training
         keys = draws.fold_in(keys, DEQUANTISATION_NOISE)
@@ -39,7 +49,7 @@ class Dequantise:
 class Identity:
     """Real-valued data as it is."""
 
-    def encode(self, raw, keys, training):
+    def encode(self, raw: jax.Array, keys: jax.Array, training: bool) -> jax.Array:
         """raw (B, D) real -> the same numbers; keys are not used."""
         del keys, training
         return raw.astype(_float_type())
@@ -51,7 +61,7 @@ class Scale:
 
     levels: int
 
-    def encode(self, raw, keys, training):
+    def encode(self, raw: jax.Array, keys: jax.Array, training: bool) -> jax.Array:
         """raw (B, D) integers -> t (B, D) in [0, 1]; keys are not used."""
         del keys, training
         return raw.astype(_float_type()) / (self.levels - 1)
@@ -66,7 +76,7 @@ class Binarise:
 
     levels: int
 
-    def encode(self, raw, keys, training):
+    def encode(self, raw: jax.Array, keys: jax.Array, training: bool) -> jax.Array:
         """raw (B, D) integers, keys (B,) -> x (B, D) of zeros and ones, in training or not."""
         del training
         u = draws.uniform(draws.fold_in(keys, BINARISATION), raw.shape[1:])
@@ -77,10 +87,10 @@ class Binarise:
 class Flip:
     """Mirror training images left to right with probability 1/2, then go on with `encoder`."""
 
-    encoder: object
-    shape: tuple[int, int, int]  # of one image (H, W, C)
+    encoder: Encoder
+    shape: tuple[int, ...]  # of one image (H, W, C)
 
-    def encode(self, raw, keys, training):
+    def encode(self, raw: jax.Array, keys: jax.Array, training: bool) -> jax.Array:
         """raw (B, H W C) -> what the encoder makes of it; images are mirrored in training only."""
         if training:
             mirrored = raw.reshape(-1, *self.shape)[:, :, ::-1].reshape(-1, math.prod(self.shape))
@@ -89,6 +99,6 @@ class Flip:
         return self.encoder.encode(raw, keys, training)
 
 
-def _float_type():
+def _float_type() -> np.dtype:
     """float32; float64 where jax_enable_x64 is set."""
     return jax.dtypes.canonicalize_dtype(float)

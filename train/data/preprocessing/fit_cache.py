@@ -5,20 +5,27 @@ import os
 import pathlib
 import uuid
 import zipfile
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 from absl import logging
+from numpy.typing import ArrayLike
 
+from train.data.base import Config
 from train.data.storage import places
-from train.data.storage.sources import blocks
+from train.data.storage.sources import Source, blocks
 from train.errors import UserError
 
+Arrays = dict[str, np.ndarray]
 ROWS_PER_READ = 10_000
 # What numpy and zipfile raise for archives that are damaged, found by damaging them.
 DAMAGES = (OSError, ValueError, EOFError, NotImplementedError, zipfile.BadZipFile)
 
 
-def cached(config, recipe, source, compute):
+def cached(
+    config: Config, recipe: str, source: Source, compute: Callable[[], Mapping[str, ArrayLike]]
+) -> Arrays:
     """The arrays {name: array} of `compute()`, from the cache where an equal fit is there.
 
     `recipe` (text) and the bytes of the training split identify a fit. A damaged file is made again.
@@ -32,7 +39,7 @@ def cached(config, recipe, source, compute):
     return found
 
 
-def _digest(recipe, source):
+def _digest(recipe: str, source: Source) -> str:
     digest = hashlib.sha256(recipe.encode())
     for _, rows in blocks(source, ROWS_PER_READ):
         digest.update(f'{rows.dtype} {rows.shape}'.encode())
@@ -40,7 +47,7 @@ def _digest(recipe, source):
     return digest.hexdigest()[:24]
 
 
-def _read(path):
+def _read(path: pathlib.Path) -> Arrays | None:
     try:
         with open(path, 'rb') as file, np.load(file, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
@@ -51,7 +58,7 @@ def _read(path):
         return None
 
 
-def _write(path, arrays):
+def _write(path: pathlib.Path, arrays: Mapping[str, Any]) -> None:
     unfinished = pathlib.Path(f'{path}.{uuid.uuid4().hex}.unfinished')
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

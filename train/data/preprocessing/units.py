@@ -19,18 +19,11 @@ class Units:
     pixels: bool = False
 
     @property
-    def data_space(self):
-        """What the data space is, in words."""
-        if self.levels is None:
-            return 'pixel values in [0, 1] as stored' if self.pixels else 'real numbers as stored'
-        return 'binary pixels' if self.levels == 1 else 'pixel values in (0, 1)'
-
-    @property
-    def is_image(self):
+    def is_image(self) -> bool:
         """Whether values outside [0, 1] are clipped in pictures."""
         return self.pixels or self.levels is not None
 
-    def bits_per_dim(self, log_p, num_features):
+    def bits_per_dim(self, log_p: float, num_features: int) -> float | None:
         """Bits per dimension of `log_p`, nats in data space; None for real-valued data."""
         if self.levels is None:
             return None

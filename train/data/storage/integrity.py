@@ -1,9 +1,9 @@
 """Whether a cache still holds what was written into it."""
 
 import threading
-from pathlib import Path
-from types import ModuleType
 
+from train.data.storage import arrays
+from train.data.storage.cache import Cache
 from train.errors import UserError
 
 
@@ -13,13 +13,11 @@ class Comparison:
     Every run reads all bytes once (SHA-256, about 1 GB/s), whatever the dates of the files say: a copy changes those,
     and a failing disk does not. The start does not wait for it; `wait` is called before anything is kept that the rows
     went into.
-
-    directory, splits, form: of the `train.data.storage.cache.Cache`.
     """
 
-    def __init__(self, directory: Path, splits: dict, form: ModuleType):
-        self._cache = (directory, splits, form)
-        self._problem = None
+    def __init__(self, cache: Cache) -> None:
+        self._cache = cache
+        self._problem: str | None = None
         self._thread = threading.Thread(target=self._compare, name='comparison', daemon=True)
         self._thread.start()
 
@@ -28,15 +26,14 @@ class Comparison:
         self._thread.join()
         if self._problem is not None:
             raise UserError(
-                f'the cache {self._cache[0]} must hold what was written into it, and {self._problem}: delete that '
-                'folder and run the same command again.'
+                f'the cache {self._cache.directory} must hold what was written into it, and {self._problem}: '
+                'delete that folder and run the same command again.'
             )
 
-    def _compare(self):
-        directory, splits, form = self._cache
-        for split, facts in splits.items():
+    def _compare(self) -> None:
+        for split, facts in self._cache.splits.items():
             try:
-                same = form.is_unchanged(directory, split, facts)
+                same = arrays.is_unchanged(self._cache.directory, split, facts)
             except (OSError, ValueError) as error:
                 self._problem = f'its {split} split cannot be read ({error})'
                 return

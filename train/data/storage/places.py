@@ -5,18 +5,19 @@ import pathlib
 
 from etils import epath
 
+from train.data.base import Config
 from train.errors import UserError
 
 APPLICATION = 'likelihood_zoo'
 
 
-def user_cache():
+def user_cache() -> pathlib.Path:
     """This user's cache directory of the project."""
     base = os.environ.get('XDG_CACHE_HOME') or '~/.cache'
     return pathlib.Path(base).expanduser() / APPLICATION
 
 
-def data_roots(config):
+def data_roots(config: Config) -> list[epath.Path]:
     """The TFDS data directories to look in, in order, without repeats."""
     named = [config.data_dir, os.environ.get('TFDS_DATA_DIR')]
     roots = [epath.Path(root).expanduser() for root in named if root]
@@ -24,13 +25,13 @@ def data_roots(config):
     return list(dict.fromkeys(roots))
 
 
-def target_root(config):
+def target_root(config: Config) -> pathlib.Path:
     """Where to prepare into: the first data root, or the user's cache if that is read-only."""
     first = data_roots(config)[0]
     return pathlib.Path(first) if is_writable(first) else _fallback_root()
 
 
-def cache_directories(config, root=None):
+def cache_directories(config: Config, root: os.PathLike | None = None) -> list[pathlib.Path]:
     """The directories a cache may lie in, the one to write to first.
 
     `root` is the data root of the prepared dataset; None while it is not known, and then beside
@@ -51,19 +52,19 @@ def cache_directories(config, root=None):
     return [*directories, own]
 
 
-def fits_directory(config):
+def fits_directory(config: Config) -> pathlib.Path:
     """Where fitted preprocessing is kept: under `cache_dir`, else in the user's cache."""
     if config.cache_dir:
         return cache_directories(config)[0] / 'fits'
     return user_cache() / 'fits'
 
 
-def is_remote(path):
+def is_remote(path: os.PathLike | str) -> bool:
     """Whether a path names a bucket rather than a local directory."""
     return '://' in os.fspath(path)
 
 
-def is_writable(path):
+def is_writable(path: os.PathLike | str) -> bool:
     """Whether files can be made in a local directory, which need not exist yet."""
     if is_remote(path):
         return False
@@ -72,5 +73,5 @@ def is_writable(path):
     return existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)
 
 
-def _fallback_root():
+def _fallback_root() -> pathlib.Path:
     return user_cache() / 'tensorflow_datasets'

@@ -29,6 +29,10 @@ def test_splits_are_all_images_once():
 def test_split_is_shuffled_and_fixed():
     opened = data.load(CONFIG)
     assert opened.fingerprint == 'digits-59c6a3bb8047cbae'
-    assert (opened.shape, opened.levels, opened.num_features) == ((8, 8, 1), 17, 64)
+    assert (opened.description.shape, opened.description.levels, opened.num_features) == (
+        (8, 8, 1),
+        17,
+        64,
+    )
     means = [split(opened, name).mean() for name in data.SPLITS]
     np.testing.assert_allclose(means, 4.884, atol=0.1)

@@ -13,8 +13,10 @@ import pytest
 
 from tests.helpers import maf_samples
 from train import data
-from train.data.acquisition import archive, prepared, probe
-from train.data.datasets.maf import dataset, discovery
+from train.data.acquisition import archive, server_probe, tfds_library
+from train.data.datasets.maf import acquire, tables
+from train.data.datasets.maf.dataset import TABLES, MafDataset
+from train.data.storage import prepared_directory
 from train.errors import UserError
 
 SIZES = {
@@ -25,13 +27,13 @@ SIZES = {
 }
 
 
-def small(table):
-    """The table with the split sizes of the samples."""
+def small(table, archive=tables.ARCHIVE):
+    """The dataset of a table with the split sizes of the samples."""
     description = dataclasses.replace(table.description, split_sizes=SIZES[table.name])
-    return dataclasses.replace(table, description=description)
+    return MafDataset.of(dataclasses.replace(table, description=description), archive)
 
 
-POWER = small(dataset.POWER)
+POWER = small(tables.POWER)
 
 
 @pytest.fixture(scope='module')
@@ -45,7 +47,7 @@ def machine(tmp_path, monkeypatch):
     monkeypatch.setenv('HOME', str(tmp_path / 'home'))
     monkeypatch.delenv('TFDS_DATA_DIR', raising=False)
     monkeypatch.delenv('XDG_CACHE_HOME', raising=False)
-    monkeypatch.setattr(probe, 'unreachable', lambda url: 'zenodo.org cannot be reached')
+    monkeypatch.setattr(server_probe, 'unreachable', lambda url: 'zenodo.org cannot be reached')
     return tmp_path
 
 
@@ -60,40 +62,37 @@ def rows_of(opened, split):
 
 
 def assert_nothing_passes_for_a_dataset(machine, name='power'):
-    assert prepared.find([machine / 'tfds'], name, dataset.VERSION) is None
+    assert prepared_directory.find([machine / 'tfds'], name, tables.VERSION) is None
     left = [path.name for path in (machine / 'tfds').rglob('*') if path.is_file()]
     assert [name for name in left if not name.endswith('.lock')] == []
 
 
 @pytest.mark.parametrize(
-    'table', [small(table) for table in dataset.TABLES if table.name in SIZES], ids=lambda t: t.name
+    'dataset', [small(of.table) for of in TABLES if of.name in SIZES], ids=lambda of: of.name
 )
-@pytest.mark.parametrize('source', ['map', 'memory', 'stream'])
-def test_table_is_read_as_processed_whatever_the_source(machine, samples, table, source):
-    if source == 'stream' and table.name != 'miniboone':
-        pytest.skip('one streamed table is enough')
-    expected = table.process(*(samples / file for file in table.files))
-    opened = table.load(config(machine, samples, source=source))
+@pytest.mark.parametrize('source', ['map', 'memory'])
+def test_table_is_read_as_processed_whatever_the_source(machine, samples, dataset, source):
+    expected = dataset.table.process(*(samples / file for file in dataset.table.files))
+    opened = dataset.load(config(machine, samples, source=source))
     for split in data.SPLITS:
         np.testing.assert_array_equal(rows_of(opened, split), expected[split])
-        assert len(opened.source(split)) == opened.split_size(split)
 
 
 def test_rows_lie_in_blocks(machine, samples, monkeypatch):
-    from train.data.acquisition import builders, tfds_io
+    from train.data.datasets.maf import builders
 
     monkeypatch.setattr(builders, 'ROWS_PER_BLOCK', 50)
     found = POWER.prepare(config(machine, samples))
     assert found.splits == {'train': 4, 'validation': 1, 'test': 1}
-    blocks = list(tfds_io.table_blocks(found, 'train'))
+    blocks = list(tfds_library.table_blocks(found, 'train'))
     assert [len(block) for block in blocks] == [50, 50, 50, 12]
-    expected = POWER.process(samples / 'power/data.npy')['train']
+    expected = POWER.table.process(samples / 'power/data.npy')['train']
     np.testing.assert_array_equal(np.concatenate(blocks), expected)
 
 
 def test_second_load_needs_neither_the_files_nor_tfds(machine, samples, monkeypatch):
     first = POWER.load(config(machine, samples))
-    monkeypatch.setattr(discovery, 'prepare', lambda *_: pytest.fail('prepared again'))
+    monkeypatch.setattr(acquire, 'prepare', lambda *_: pytest.fail('prepared again'))
     again = POWER.load(config(machine))
     assert again.fingerprint == first.fingerprint
     for split in data.SPLITS:
@@ -104,9 +103,9 @@ def test_second_load_needs_neither_the_files_nor_tfds(machine, samples, monkeypa
 def test_tfds_finds_the_builders_by_name(machine, samples):
     import tensorflow_datasets as tfds
 
-    from train.data.acquisition import builders
+    from train.data.datasets.maf import builders
 
-    assert set(builders.BUILDERS) == {table.name for table in dataset.TABLES}
+    assert set(builders.BUILDERS) == {table.name for table in TABLES}
     assert all(tfds.builder_cls(name) is cls for name, cls in builders.BUILDERS.items())
     builder = builders.Power(data_dir=str(machine / 'tfds'))
     download_config = tfds.download.DownloadConfig(manual_dir=str(samples))
@@ -126,7 +125,7 @@ def test_folder_that_lacks_one_of_two_files_is_refused_by_name(machine):
     folder.mkdir(parents=True)
     (folder / '1000_train.csv').write_text('')
     with pytest.raises(UserError, match=r'lacks hepmass/1000_test\.csv, which hepmass needs'):
-        dataset.HEPMASS.load(config(machine, machine / 'maf'))
+        MafDataset.of(tables.HEPMASS).load(config(machine, machine / 'maf'))
 
 
 def test_empty_folder_and_no_network_is_one_sentence(machine):
@@ -139,7 +138,7 @@ def test_empty_folder_and_no_network_is_one_sentence(machine):
         'neither power/data.npy nor data.tar.gz',
         'zenodo.org cannot be reached',
         'set manual_dir',
-        dataset.ARCHIVE.url,
+        tables.ARCHIVE.url,
     ):
         assert part in message
     assert '\n' not in message
@@ -159,7 +158,7 @@ def test_faulty_file_leaves_nothing_that_a_later_run_would_accept(machine, sampl
 
 
 def test_interrupted_preparation_starts_clean(machine, samples, monkeypatch):
-    from train.data.acquisition import builders
+    from train.data.datasets.maf import builders
 
     def interrupted(self, rows):
         yield 0, {'rows': rows[:10]}
@@ -193,20 +192,19 @@ def archive_of(path, url='https://zenodo.example/files/data.tar.gz'):
     return archive.Archive(url, hashlib.md5(path.read_bytes()).hexdigest())
 
 
-def test_archive_in_the_folder_is_unpacked_in_part(machine, samples, tar, monkeypatch):
-    monkeypatch.setattr(dataset, 'ARCHIVE', archive_of(tar))
-    opened = POWER.load(config(machine, tar.parent))
-    expected = POWER.process(samples / 'power/data.npy')
+def test_archive_in_the_folder_is_unpacked_in_part(machine, samples, tar):
+    opened = small(tables.POWER, archive_of(tar)).load(config(machine, tar.parent))
+    expected = POWER.table.process(samples / 'power/data.npy')
     np.testing.assert_array_equal(rows_of(opened, 'test'), expected['test'])
     assert not list((machine / 'tfds').rglob('data.npy'))
 
 
-def test_archive_cut_short_is_refused_by_name(machine, tar, monkeypatch):
-    monkeypatch.setattr(dataset, 'ARCHIVE', archive_of(tar))
+def test_archive_cut_short_is_refused_by_name(machine, tar):
+    power = small(tables.POWER, archive_of(tar))
     (machine / 'manual').mkdir()
     (machine / 'manual/data.tar.gz').write_bytes(tar.read_bytes()[:-10])
     with pytest.raises(UserError, match=r'data\.tar\.gz is not the published archive .*again from'):
-        POWER.load(config(machine, machine / 'manual'))
+        power.load(config(machine, machine / 'manual'))
     assert_nothing_passes_for_a_dataset(machine)
 
 
@@ -222,11 +220,11 @@ def test_archive_without_the_file_is_refused(tmp_path, samples):
 def server(tar, monkeypatch):
     """A server of the archive that breaks off after `limit` bytes where that is set."""
     monkeypatch.setenv('NO_PROXY', '127.0.0.1')
-    monkeypatch.setattr(probe, 'unreachable', lambda url: None)
+    monkeypatch.setattr(server_probe, 'unreachable', lambda url: None)
     content = tar.read_bytes()
 
     class Handler(http.server.BaseHTTPRequestHandler):
-        limit, requests = None, []
+        archive, limit, requests = None, None, []
 
         def do_GET(self):
             start = int(self.headers.get('Range', 'bytes=0-')[6:-1])
@@ -246,15 +244,15 @@ def server(tar, monkeypatch):
         thread = threading.Thread(target=found.serve_forever, daemon=True)
         thread.start()
         url = f'http://127.0.0.1:{found.server_port}/data.tar.gz'
-        monkeypatch.setattr(dataset, 'ARCHIVE', archive_of(tar, url))
+        Handler.archive = archive_of(tar, url)
         yield Handler
         found.shutdown()
         thread.join()
 
 
 def test_download_serves_every_table_and_happens_once(machine, server):
-    assert len(POWER.load(config(machine)).source('train')) == 162
-    assert len(small(dataset.GAS).load(config(machine)).source('train')) == 122
+    for table, size in ((tables.POWER, 162), (tables.GAS, 122)):
+        assert len(small(table, server.archive).load(config(machine)).source('train')) == size
     assert server.requests == [0]
 
 
@@ -262,20 +260,20 @@ def test_download_that_broke_off_is_an_error_and_goes_on_from_there(
     machine, server, tar, monkeypatch
 ):
     monkeypatch.setattr(archive, 'BYTES_PER_READ', 1000)
+    power = small(tables.POWER, server.archive)
     half = os.path.getsize(tar) // 2000 * 1000
     server.limit = half + 10
     with pytest.raises(UserError, match=r'127\.0\.0\.1 broke off'):
-        POWER.load(config(machine))
-    assert prepared.find([machine / 'tfds'], 'power', dataset.VERSION) is None
+        power.load(config(machine))
+    assert prepared_directory.find([machine / 'tfds'], 'power', tables.VERSION) is None
     assert not (machine / 'tfds/downloads/data.tar.gz').exists()
     server.limit = None
-    assert len(POWER.load(config(machine)).source('train')) == 162
+    assert len(power.load(config(machine)).source('train')) == 162
     assert server.requests == [0, half]
 
 
-def test_download_with_another_checksum_is_not_kept(machine, server, monkeypatch):
-    other = dataclasses.replace(dataset.ARCHIVE, md5='0' * 32)
-    monkeypatch.setattr(dataset, 'ARCHIVE', other)
+def test_download_with_another_checksum_is_not_kept(machine, server):
+    other = dataclasses.replace(server.archive, md5='0' * 32)
     with pytest.raises(UserError, match=f'expected {"0" * 32}'):
-        POWER.load(config(machine))
+        small(tables.POWER, other).load(config(machine))
     assert [path for path in (machine / 'tfds/downloads').iterdir() if path.suffix == '.gz'] == []

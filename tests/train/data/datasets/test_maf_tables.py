@@ -10,10 +10,11 @@ import pytest
 
 from tests.helpers import maf_samples
 from train import data
-from train.data.datasets.maf import dataset, files, tables
+from train.data.datasets.maf import files, processing, tables
 from train.data.datasets.maf.old_pickle import read_frame
 from train.errors import UserError
 
+TABLES = (tables.POWER, tables.GAS, tables.HEPMASS, tables.MINIBOONE, tables.BSDS300)
 MAF_DIR = pathlib.Path(os.environ.get('MAF_DIR') or 'absent')
 
 
@@ -53,7 +54,7 @@ def plain_power(table):
 
 def test_power_is_shuffled_and_noised_by_one_generator_in_the_published_order():
     table = maf_samples.power_table()
-    assert_splits(tables.power(table), *plain_power(table))
+    assert_splits(processing.power(table), *plain_power(table))
 
 
 def test_gas_drops_the_first_of_correlated_columns_until_none_is_left():
@@ -71,7 +72,7 @@ def test_gas_drops_the_first_of_correlated_columns_until_none_is_left():
     assert list(rows) == ['S2', 'S3', 'S5', 'S6', 'S8', 'S9', 'S11', 'S12']
     kept = np.stack(list(rows.values()), axis=1)
     kept = (kept - kept.mean(axis=0)) / kept.std(axis=0, ddof=1)  # test rows take part
-    assert_splits(tables.gas(columns, table), *tail_splits(kept))
+    assert_splits(processing.gas(columns, table), *tail_splits(kept))
 
 
 def test_hepmass_counts_the_smallest_value_of_a_feature_not_its_most_frequent():
@@ -86,12 +87,12 @@ def test_hepmass_counts_the_smallest_value_of_a_feature_not_its_most_frequent():
     number = int(len(positives) * 0.1)
     positives = positives[:, keep]
     expected = positives[:-number], positives[-number:], tested[:, keep]
-    assert_splits(tables.hepmass(train, test), *expected)
+    assert_splits(processing.hepmass(train, test), *expected)
 
 
 def test_miniboone_is_standardised_by_train_and_validation():
     rows = maf_samples.rng().normal(size=(100, 43)) * 3 + 2
-    found = tables.miniboone(rows)
+    found = processing.miniboone(rows)
     fitted = np.concatenate([found['train'], found['validation']]).astype(float)
     np.testing.assert_allclose(fitted.mean(0), 0, atol=1e-6)
     np.testing.assert_allclose(fitted.std(0), 1, atol=1e-6)
@@ -101,10 +102,10 @@ def test_miniboone_is_standardised_by_train_and_validation():
 @pytest.mark.parametrize(
     ('table', 'sizes'),
     [
-        (dataset.POWER, (162, 18, 20)),
-        (dataset.GAS, (122, 13, 15)),
-        (dataset.MINIBOONE, (81, 9, 10)),
-        (dataset.BSDS300, (50, 10, 20)),
+        (tables.POWER, (162, 18, 20)),
+        (tables.GAS, (122, 13, 15)),
+        (tables.MINIBOONE, (81, 9, 10)),
+        (tables.BSDS300, (50, 10, 20)),
     ],
     ids=lambda value: getattr(value, 'name', ''),
 )
@@ -117,8 +118,8 @@ def test_files_of_the_archive_are_read(folder, table, sizes):
 
 
 def test_hepmass_files_are_read(folder):
-    found = dataset.HEPMASS.process(*(folder / file for file in dataset.HEPMASS.files))
-    expected = tables.hepmass(
+    found = tables.HEPMASS.process(*(folder / file for file in tables.HEPMASS.files))
+    expected = processing.hepmass(
         maf_samples.hepmass_table(), maf_samples.hepmass_table(120, test=True)
     )
     assert_splits(found, *expected.values())
@@ -137,7 +138,7 @@ def test_pickle_that_calls_anything_else_is_refused(folder):
     path = folder / 'gas/ethylene_CO.pickle'
     path.write_bytes(b"cos\nsystem\n(S'touch " + os.fsencode(folder / 'harmed') + b"'\ntR.")
     with pytest.raises(UserError, match=r'ethylene_CO\.pickle .*os\.system does not belong'):
-        dataset.GAS.read(folder)
+        tables.GAS.read(folder)
     assert not (folder / 'harmed').exists()
 
 
@@ -222,7 +223,7 @@ FAULTS = {
 def test_faulty_file_is_one_sentence_that_names_it_and_the_remedy(folder, fault):
     file, damage, message = FAULTS[fault]
     damage(folder / file)
-    table = next(table for table in dataset.TABLES if file in table.files)
+    table = next(table for table in TABLES if file in table.files)
     with pytest.raises(UserError, match=message) as error:
         table.read(folder)
     text = str(error.value)
@@ -238,7 +239,7 @@ def real(file):
     return path
 
 
-@pytest.mark.parametrize('table', dataset.TABLES, ids=lambda table: table.name)
+@pytest.mark.parametrize('table', TABLES, ids=lambda table: table.name)
 def test_real_files_complete_or_in_part_have_the_published_columns(table):
     found = table.process(*(real(file) for file in table.files))
     assert {rows.shape[1] for rows in found.values()} == {table.description.num_features}
@@ -247,6 +248,6 @@ def test_real_files_complete_or_in_part_have_the_published_columns(table):
 
 def test_real_power_is_maf_s_row_for_row():
     path = real('power/data.npy')
-    found = dataset.POWER.read(MAF_DIR)
+    found = tables.POWER.read(MAF_DIR)
     assert tuple(len(found[split]) for split in data.SPLITS) == (1_659_917, 184_435, 204_928)
     assert_splits(found, *plain_power(np.load(path).astype(float)))

@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 
 from train import data
-from train.data.acquisition import discovery, prepared, tfds_io
-from train.data.datasets.mnist import MNIST
+from train.data.acquisition import preparation, tfds_library
+from train.data.datasets.tfds_images import MNIST
 from train.data.preprocessing import Preprocessing
+from train.data.storage import prepared_directory
 from train.errors import UserError
 
 VERSION = '3.0.1'
@@ -44,10 +45,10 @@ def config(data_dir, cache_dir, **fields):
 def mnist_dir(tmp_path_factory):
     """A TFDS data directory that holds MNIST: the environment's, or one prepared for this session."""
     root = os.environ.get('TFDS_DATA_DIR')
-    if root and prepared.find([root], 'mnist', VERSION):
+    if root and prepared_directory.find([root], 'mnist', VERSION):
         return pathlib.Path(root)
     root = tmp_path_factory.mktemp('tfds')
-    discovery.prepare(config(root, ''), 'mnist', VERSION, MNIST.wheel)
+    preparation.prepare(config(root, ''), 'mnist', VERSION, MNIST.wheel)
     return root
 
 
@@ -90,7 +91,7 @@ def test_splits_do_not_overlap(mnist):
 
 
 def test_validation_is_the_end_of_train_as_tfds_reads_it(mnist, mnist_dir):
-    _, tfds = tfds_io.libraries()
+    _, tfds = tfds_library.libraries()
     last = tfds.load('mnist', split='train[-5:]', data_dir=str(mnist_dir), download=False)
     images = np.stack([example['image'].ravel() for example in last.as_numpy_iterator()])
     np.testing.assert_array_equal(
@@ -124,7 +125,7 @@ def test_load_needs_neither_tensorflow_nor_the_prepared_directory(mnist, mnist_c
 
 
 def test_second_load_reads_the_cache_alone(mnist_dir, mnist_cache, mnist, monkeypatch):
-    monkeypatch.setattr(tfds_io, 'libraries', lambda: pytest.fail('TensorFlow was asked'))
+    monkeypatch.setattr(tfds_library, 'libraries', lambda: pytest.fail('TensorFlow was asked'))
     again = data.load(config(mnist_dir, mnist_cache))
     assert again.fingerprint == mnist.fingerprint
     assert again.location == mnist.location
@@ -145,15 +146,15 @@ def test_record_cut_short_is_an_error_that_names_the_split(mnist_dir, tmp_path):
     shard = broken / 'mnist' / VERSION / 'mnist-test.tfrecord-00000-of-00001'
     shard.chmod(0o644)
     os.truncate(shard, shard.stat().st_size - 100)
-    source = prepared.find([broken], 'mnist', VERSION)
+    source = prepared_directory.find([broken], 'mnist', VERSION)
     with pytest.raises(UserError, match=r'the test split in .*3\.0\.1 is damaged.*delete'):
-        list(tfds_io.image_blocks(source, 'test', 'image'))
+        list(tfds_library.image_blocks(source, 'test', 'image'))
 
 
 def test_logit_space_is_4620_nats_and_minus_half_a_bit_from_data_space(mnist):
     """The measured conversion for lambda = 1e-6: -1375.2 nats in logit space are 2.029 bits per dimension."""
     settings = config('', '')
-    preprocessing = Preprocessing.fit(settings, mnist.source('train'))
+    preprocessing = Preprocessing.fit(settings, mnist.description, mnist.source('train'))
 
     @jax.jit
     def log_det(keys, pixels):

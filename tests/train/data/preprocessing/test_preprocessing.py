@@ -37,6 +37,14 @@ def config(**fields):
     )
 
 
+def fit(settings, source):
+    return Preprocessing.fit(settings, data.describe(settings), source)
+
+
+def template(settings):
+    return Preprocessing.template(settings, data.describe(settings))
+
+
 VARIANTS = [(preset, False) for preset in PRESETS if preset != 'binarise']
 VARIANTS += [(preset, True) for preset in RANGED]
 # Those whose data space has a volume: densities of dequantised pixels.
@@ -52,7 +60,7 @@ def own_cache(tmp_path, monkeypatch):
 def test_images_survive_preprocessing_within_half_a_grey_level(preset, symmetric):
     source = data.load(config()).source('train')
     settings = config(preprocessing=preset, symmetric_range=symmetric)
-    preprocessing = Preprocessing.fit(settings, source)
+    preprocessing = fit(settings, source)
     pixels = source.gather(np.arange(100))
     t = preprocessing.encode(pixels, keys(100), False)
     y, log_det = preprocessing.forward_and_log_det(t)
@@ -65,16 +73,16 @@ def test_images_survive_preprocessing_within_half_a_grey_level(preset, symmetric
 
 
 def test_display_clips_pixels_only():
-    images = Preprocessing.template(config(), (8, 8, 1)).to_display(jnp.array([[-0.5, 0.5, 1.5]]))
+    images = template(config()).to_display(jnp.array([[-0.5, 0.5, 1.5]]))
     np.testing.assert_array_equal(images, [[0, 0.5, 1]])
     toy = config(dataset='toy', preprocessing='none')
-    points = Preprocessing.template(toy, (2,)).to_display(jnp.array([[-5.0, 5.0]]))
+    points = template(toy).to_display(jnp.array([[-5.0, 5.0]]))
     np.testing.assert_array_equal(points, [[-5, 5]])
 
 
 def test_standardise_is_fitted_on_the_dequantised_training_split():
     source = data.load(config()).source('train')
-    fitted = Preprocessing.fit(config(preprocessing='standardise'), source).bijectors[0]
+    fitted = fit(config(preprocessing='standardise'), source).bijectors[0]
     pixels = source.gather(np.arange(len(source))).astype(float)
     np.testing.assert_allclose(fitted.mean, (pixels.mean(0) + 0.5) / 17, atol=4e-3)
     exact = np.sqrt((pixels.var(0) + 1 / 12) / 17**2)
@@ -86,7 +94,7 @@ def test_moments_are_merged_over_blocks_without_cancellation(monkeypatch):
     monkeypatch.setattr('train.data.preprocessing.fitting.ROWS_PER_BLOCK', 7)
     x = 1e6 + np.random.default_rng(0).normal(size=(100, 2)) * [1.0, 1e-3]
     toy = config(dataset='toy', preprocessing='standardise')
-    fitted = Preprocessing.fit(toy, ArraySource(x)).bijectors[0]
+    fitted = fit(toy, ArraySource(x)).bijectors[0]
     np.testing.assert_allclose(fitted.mean, x.mean(0), rtol=1e-15)
     np.testing.assert_allclose(fitted.std, x.std(0), rtol=1e-6)
 
@@ -94,7 +102,7 @@ def test_moments_are_merged_over_blocks_without_cancellation(monkeypatch):
 @pytest.mark.usefixtures('x64')
 def test_rms_divides_all_pixels_by_one_number_and_leaves_a_unit_mean_square():
     source = data.load(config()).source('train')
-    preprocessing = Preprocessing.fit(config(preprocessing='logit_rms'), source)
+    preprocessing = fit(config(preprocessing='logit_rms'), source)
     scale = preprocessing.bijectors[1].std
     np.testing.assert_array_equal(scale, np.full(64, scale[0]))
     (y,) = fitting.encoded_blocks(preprocessing, source)
@@ -114,7 +122,7 @@ def test_fit_reads_the_split_it_is_given_only():
     x = np.random.default_rng(0).normal(size=(60, 2)).astype(np.float32)
     x[50:] = np.nan
     toy = config(dataset='toy', preprocessing='standardise')
-    fitted = Preprocessing.fit(toy, Subset(ArraySource(x), range(50))).bijectors[0]
+    fitted = fit(toy, Subset(ArraySource(x), range(50))).bijectors[0]
     np.testing.assert_allclose(fitted.mean, x[:50].mean(0), atol=1e-6)
 
 
@@ -124,22 +132,22 @@ def test_constant_or_missing_feature_is_refused(bad):
     x[:, 1] = bad
     toy = config(dataset='toy', preprocessing='standardise')
     with pytest.raises(UserError, match=r'feature 1 \(1 in all\)'):
-        Preprocessing.fit(toy, ArraySource(x))
+        fit(toy, ArraySource(x))
 
 
 @pytest.mark.parametrize('preset', PRESETS)
 def test_template_has_the_structure_of_a_fit(preset):
     opened = data.load(config())
-    fitted = Preprocessing.fit(config(preprocessing=preset), opened.source('train'))
-    template = Preprocessing.template(config(preprocessing=preset), opened.shape)
-    assert jax.tree.structure(fitted) == jax.tree.structure(template)
-    for a, b in zip(jax.tree.leaves(fitted), jax.tree.leaves(template), strict=True):
+    fitted = fit(config(preprocessing=preset), opened.source('train'))
+    empty = template(config(preprocessing=preset))
+    assert jax.tree.structure(fitted) == jax.tree.structure(empty)
+    for a, b in zip(jax.tree.leaves(fitted), jax.tree.leaves(empty), strict=True):
         assert (a.shape, a.dtype) == (b.shape, b.dtype)
 
 
 def test_preprocessing_goes_through_jit_scan_and_vmap_as_an_argument():
     opened = data.load(config())
-    preprocessing = Preprocessing.fit(config(preprocessing='standardise'), opened.source('train'))
+    preprocessing = fit(config(preprocessing='standardise'), opened.source('train'))
     pixels = jnp.asarray(opened.source('train').gather(np.arange(12)).reshape(3, 4, 64))
 
     def transform(preprocessing, rows, keys):
@@ -170,7 +178,7 @@ def test_bits_per_dimension_of_one_density_are_the_same_through_every_preset():
     found = []
     for preset, symmetric in DENSITIES:
         settings = config(preprocessing=preset, symmetric_range=symmetric)
-        preprocessing = Preprocessing.fit(settings, source)
+        preprocessing = fit(settings, source)
         t = preprocessing.encode(pixels, keys(50), False)
         y, log_det = preprocessing.forward_and_log_det(t)
         back, inverse_log_det = preprocessing.inverse_and_log_det(y)
@@ -195,7 +203,7 @@ def test_zca_whitens_to_s_over_s_plus_epsilon_by_a_symmetric_matrix(epsilon, mon
     monkeypatch.setattr('train.data.preprocessing.fitting.ROWS_PER_BLOCK', 300)
     source = zca_source()
     settings = config(dataset='toy', preprocessing='zca', zca_epsilon=epsilon)
-    zca = Preprocessing.fit(settings, source).bijectors[0]
+    zca = fit(settings, source).bijectors[0]
     x = source.gather(np.arange(len(source)))
     variances, u = np.linalg.eigh(np.cov(x, rowvar=False, ddof=0))
     np.testing.assert_allclose(zca.matrix, zca.matrix.T, atol=1e-10)
@@ -209,7 +217,7 @@ def test_zca_whitens_to_s_over_s_plus_epsilon_by_a_symmetric_matrix(epsilon, mon
 
 def test_zca_of_images_is_that_of_the_dequantised_training_split():
     source = data.load(config()).source('train')
-    zca = Preprocessing.fit(config(preprocessing='zca'), source).bijectors[0]
+    zca = fit(config(preprocessing='zca'), source).bijectors[0]
     pixels = source.gather(np.arange(len(source))).astype(float)
     covariance = np.cov(pixels, rowvar=False, ddof=0) / 17**2 + np.eye(64) / 12 / 17**2
     expected = -0.5 * np.linalg.slogdet(covariance + 1e-3 * np.eye(64))[1]
@@ -221,22 +229,22 @@ def test_zca_without_epsilon_refuses_a_constant_direction():
     x = np.random.default_rng(0).normal(size=(57, 2)) @ [[1, 1], [1, 1]]
     settings = config(dataset='toy', preprocessing='zca', zca_epsilon=0.0)
     with pytest.raises(UserError, match='use a positive config'):
-        Preprocessing.fit(settings, ArraySource(x.astype(np.float32)))
+        fit(settings, ArraySource(x.astype(np.float32)))
 
 
 def test_fit_of_the_same_rows_is_found_again_and_of_others_is_not(tmp_path, monkeypatch, caplog):
     source = zca_source()
     settings = config(dataset='toy', preprocessing='zca', cache_dir=str(tmp_path / 'cache'))
-    first = Preprocessing.fit(settings, source)
+    first = fit(settings, source)
     (path,) = (tmp_path / 'cache/fits').iterdir()
     with monkeypatch.context() as patched:
         patched.setattr(fitting, '_zca_arrays', lambda *_: pytest.fail('fitted again'))
-        again = Preprocessing.fit(settings, source)
+        again = fit(settings, source)
     jax.tree.map(np.testing.assert_array_equal, first, again)
-    other = Preprocessing.fit(settings, Subset(source, range(1000)))
+    other = fit(settings, Subset(source, range(1000)))
     assert other.bijectors[0].log_det != first.bijectors[0].log_det
     path.write_bytes(path.read_bytes()[:300])
-    repaired = Preprocessing.fit(settings, source)
+    repaired = fit(settings, source)
     assert 'damaged fit' in caplog.text
     jax.tree.map(np.testing.assert_array_equal, first, repaired)
 
@@ -246,20 +254,20 @@ def test_scale_keeps_the_grid_and_pixel_mean_centres_it():
     pixels = source.gather(np.arange(len(source)))
     t = Scale(17).encode(pixels, None, True)
     np.testing.assert_allclose(t, pixels / 16, atol=1e-7)
-    preprocessing = Preprocessing.fit(config(preprocessing='pixel_mean'), source)
+    preprocessing = fit(config(preprocessing='pixel_mean'), source)
     y, log_det = preprocessing.forward_and_log_det(t)
     np.testing.assert_allclose(y.mean(0), 0, atol=1e-6)
     assert (preprocessing.units.bits_per_dim(0.0, 64), float(log_det[0])) == (None, 0.0)
 
 
 def test_binary_data_are_measured_in_bits_without_a_volume():
-    units = Preprocessing.template(config(preprocessing='binarise'), (8, 8, 1)).units
+    units = template(config(preprocessing='binarise')).units
     assert units.bits_per_dim(-64 * math.log(2), 64) == pytest.approx(1)
 
 
 def test_mirrored_images_are_dequantised_like_the_others():
     settings = config(dataset='cifar10', preprocessing='none', flip=True)
-    preprocessing = Preprocessing.template(settings, (32, 32, 3))
+    preprocessing = template(settings)
     images = np.random.default_rng(0).integers(0, 256, (50, 3072)).astype(np.uint8)
     t = np.asarray(preprocessing.encode(images, keys(50), True), np.float64)
     grey = np.floor(t * 256).reshape(50, 32, 32, 3)
@@ -311,4 +319,4 @@ def test_uniform_density_costs_log2_levels_bits():
 )
 def test_impossible_preprocessing_is_refused(fields, message):
     with pytest.raises(UserError, match=message):
-        Preprocessing.template(config(**fields), (8, 8, 1))
+        template(config(**fields))

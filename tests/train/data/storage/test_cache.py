@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from etils import epath
 
-from train.data.acquisition.prepared import Prepared
 from train.data.storage import cache, places
+from train.data.storage.prepared_directory import Prepared
 from train.errors import UserError
 
 IMAGES = {

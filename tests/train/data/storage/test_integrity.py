@@ -12,9 +12,9 @@ from etils import epath
 from tests.helpers import runs
 from train import conclusion, loop
 from train import data as datasets
-from train.data.acquisition.prepared import Prepared
-from train.data.storage import arrays, cache, records
+from train.data.storage import cache
 from train.data.storage.integrity import Comparison
+from train.data.storage.prepared_directory import Prepared
 from train.errors import UserError
 from train.runtime import workdir
 from train.studies import results
@@ -22,14 +22,10 @@ from train.studies import results
 ROWS = np.random.default_rng(0).integers(0, 256, (300, 50)).astype(np.uint8)
 
 
-def written(directory, form=arrays):
+def written(directory):
     prepared = Prepared(epath.Path('/nowhere'), 'images', '1.0.0', {}, 'tfrecord', 'k1')
     splits = {split: functools.partial(iter, [ROWS]) for split in ('train', 'test')}
-    return cache.write(directory, prepared, splits, form)
-
-
-def compare(found):
-    Comparison(found.directory, found.splits, found.form).wait()
+    return cache.write(directory, prepared, splits)
 
 
 def change(path, place, old=None, new=None):
@@ -42,13 +38,13 @@ def change(path, place, old=None, new=None):
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
-def reopened(directory, form=arrays):
-    return cache.find([directory], 'images', '1.0.0', 'k1', form)
+def reopened(directory):
+    return cache.find([directory], 'images', '1.0.0', 'k1')
 
 
 def test_cache_as_written_passes(tmp_path):
     found = written(tmp_path)
-    compare(found)
+    Comparison(found).wait()
     assert reopened(tmp_path).fingerprint == found.fingerprint
 
 
@@ -60,7 +56,7 @@ def test_one_changed_bit_of_the_same_size_and_date_is_found(tmp_path, split, pla
     found = reopened(tmp_path)
     assert found.fingerprint == before.fingerprint
     with pytest.raises(UserError, match=f'its {split} split has other bytes: delete that folder'):
-        compare(found)
+        Comparison(found).wait()
 
 
 def test_rows_said_to_lie_column_by_column_are_no_cache(tmp_path):
@@ -72,22 +68,13 @@ def test_file_that_is_gone_is_found(tmp_path):
     found = written(tmp_path)
     (found.directory / 'test.npy').unlink()
     with pytest.raises(UserError, match='its test split cannot be read'):
-        compare(found)
+        Comparison(found).wait()
 
 
 @pytest.mark.parametrize('info', ['{"splits": []}', '{"splits": 3}', '[]', '3', '\xff'])
 def test_damaged_info_is_passed_over(tmp_path, info):
     (written(tmp_path).directory / cache.INFO).write_text(info, 'latin1')
     assert reopened(tmp_path) is None
-
-
-def test_changed_record_is_one_sentence(tmp_path):
-    found = written(tmp_path, records)
-    (shard,) = found.directory.rglob('rows-train.array_record*')
-    change(shard, 9000)
-    source = reopened(tmp_path, records).source('train')
-    with pytest.raises(UserError, match=r'is damaged .*: delete that folder'):
-        source.gather(np.arange(len(source)))
 
 
 def refuse():

@@ -1,1 +1,1 @@
-"""MAF's tables: files, processing, where they are found."""
+"""MAF's tables: their files, processing and values; how they are prepared and read."""

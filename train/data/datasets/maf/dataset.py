@@ -1,141 +1,41 @@
-"""MAF's tables as datasets: POWER, GAS, HEPMASS, MINIBOONE, BSDS300.
+"""MAF's tables as datasets, read from their caches; see `train.data.datasets.maf.tables`."""
 
-They come from the archive that the authors of MAF published (Papamakarios 2018, Zenodo record
-1161203), or from its unpacked folder. `tables` has the processing.
-"""
-
-import pathlib
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from train.data.acquisition import opening
+from train.data.acquisition import tfds_library
 from train.data.acquisition.archive import Archive
-from train.data.base import SPLITS, Description
-from train.data.datasets.maf import discovery, files, tables
-from train.data.storage.cache import Cache
-from train.errors import UserError
-
-VERSION = '1.0.0'
-ARCHIVE = Archive(
-    url='https://zenodo.org/record/1161203/files/data.tar.gz',
-    md5='9b9c9b0375315ad270eba4ce80c093ab',
-)
+from train.data.base import SPLITS, Config
+from train.data.datasets.maf import acquire, tables
+from train.data.datasets.maf.tables import Table
+from train.data.datasets.stored import StoredDataset
+from train.data.storage.prepared_directory import Prepared
 
 
 @dataclass(frozen=True)
-class Table:
-    """One table: `files` inside MAF's folder, and `process(*paths) -> {split: (n, D) float32}`."""
+class MafDataset(StoredDataset):
+    """One of MAF's tables; made by `of`."""
 
-    description: Description
-    files: tuple[str, ...]
-    process: Callable
+    table: Table
+    archive: Archive
 
-    def describe(self, config):
-        """The description; no configuration field changes it."""
-        del config
-        return self.description
-
-    def load(self, config):
-        """The table as `Data`, from its cache, which is made first if need be."""
-        return opening.load(config, self, Cache.source)
-
-    def locate(self, config):
-        """Where the dataset is prepared on this machine, or None."""
-        return opening.locate(config, self)
-
-    def read(self, folder):
-        """{split: (n, D) float32} from MAF's unpacked folder; raises `UserError`."""
-        folder = pathlib.Path(folder)
-        paths = ', '.join(str(folder / file) for file in self.files)
-        with np.errstate(invalid='ignore', divide='ignore'):  # refused below, by name
-            splits = self.process(*(folder / file for file in self.files))
-        if not all(np.isfinite(rows).all() for rows in splits.values()):
-            raise UserError(
-                f'{paths} has a column that is constant and cannot be standardised: {files.REMEDY}.'
-            )
-        for split, size in zip(SPLITS, self.description.split_sizes, strict=True):
-            expected = (size, self.description.num_features)
-            if splits[split].shape != expected:
-                raise UserError(
-                    f'{paths} gives {splits[split].shape[0]} rows of {splits[split].shape[1]} numbers in the '
-                    f'{split} split of {self.description.name}, where {expected[0]} of '
-                    f'{expected[1]} are expected: it is cut short or another file; '
-                    f'{files.REMEDY}.'
-                )
-        return splits
-
-    @property
-    def name(self):
-        return self.description.name
-
-    version = VERSION
     stored_splits = SPLITS
 
-    def prepare(self, config):
-        """Prepare the table as a TFDS dataset from whichever source is at hand."""
-        return discovery.prepare(config, self, ARCHIVE)
+    @classmethod
+    def of(cls, table: Table, archive: Archive = tables.ARCHIVE) -> 'MafDataset':
+        """The dataset of a table that lies in an archive."""
+        return cls(table.description, tables.VERSION, table, archive)
 
-    def blocks(self, prepared, split):
-        """The rows of a split of a prepared dataset, in blocks (n, D)."""
-        from train.data.acquisition import tfds_io
+    def prepare(self, config: Config) -> Prepared:
+        return acquire.prepare(config, self.table, self.archive)
 
-        return tfds_io.table_blocks(prepared, split)
-
-
-def _power(path):
-    return tables.power(files.npy(path, 8).astype(float))
+    def blocks(self, prepared: Prepared, split: str) -> Iterator[np.ndarray]:
+        return tfds_library.table_blocks(prepared, split)
 
 
-def _gas(path):
-    return tables.gas(*files.pickled_frame(path))
-
-
-def _hepmass(train, test):
-    return tables.hepmass(files.csv(train), files.csv(test))
-
-
-def _miniboone(path):
-    return tables.miniboone(files.npy(path, 43).astype(float))
-
-
-def _bsds300(path):
-    return tables.bsds300(files.hdf5(path, SPLITS, 63))
-
-
-def _table(name, num_features, split_sizes, licence, files, process):
-    description = Description(
-        name=name,
-        shape=(num_features,),
-        levels=None,
-        split_sizes=split_sizes,
-        licence=licence,
-        origin="MAF's archive, Zenodo record 1161203",
-    )
-    return Table(description, files, process)
-
-
-UCI = 'CC BY 4.0 (UCI Machine Learning Repository)'
-POWER = _table('power', 6, (1_659_917, 184_435, 204_928), UCI, ('power/data.npy',), _power)
-GAS = _table('gas', 8, (852_174, 94_685, 105_206), UCI, ('gas/ethylene_CO.pickle',), _gas)
-HEPMASS = _table(
-    'hepmass',
-    21,
-    (315_123, 35_013, 174_987),
-    UCI,
-    ('hepmass/1000_train.csv', 'hepmass/1000_test.csv'),
-    _hepmass,
+TABLES = tuple(
+    MafDataset.of(table)
+    for table in (tables.POWER, tables.GAS, tables.HEPMASS, tables.MINIBOONE, tables.BSDS300)
 )
-MINIBOONE = _table(
-    'miniboone', 43, (29_556, 3_284, 3_648), UCI, ('miniboone/data.npy',), _miniboone
-)
-BSDS300 = _table(
-    'bsds300',
-    63,
-    (1_000_000, 50_000, 250_000),
-    'Berkeley, non-commercial research and education only',
-    ('BSDS300/BSDS300.hdf5',),
-    _bsds300,
-)
-TABLES = (POWER, GAS, HEPMASS, MINIBOONE, BSDS300)

@@ -3,6 +3,8 @@
 import math
 import os
 import pathlib
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +21,7 @@ LONGEST_REASON = 200  # of what a library says, which may quote the file
 HDF5_ERRORS = (OSError, ValueError, RuntimeError, KeyError, MemoryError)
 
 
-def npy(path, num_columns):
+def npy(path: os.PathLike, num_columns: int) -> np.ndarray:
     """A table (n, num_columns), float64, from a `.npy`."""
     try:
         with open(path, 'rb') as file:
@@ -31,7 +33,7 @@ def npy(path, num_columns):
     return checked(path, numbers.reshape(shape, order='F' if columns_first else 'C'), num_columns)
 
 
-def pickled_frame(path):
+def pickled_frame(path: os.PathLike) -> tuple[list[str], np.ndarray]:
     """(column names, table (n, columns)) of a DataFrame pickled by an old pandas."""
     try:
         with open(path, 'rb') as file:
@@ -44,7 +46,7 @@ def pickled_frame(path):
     return columns, checked(path, table, len(columns))
 
 
-def csv(path):
+def csv(path: os.PathLike) -> np.ndarray:
     """A table of HEPMASS with its header left out."""
     num_columns = HEPMASS_COLUMNS[pathlib.Path(path).name]
     try:
@@ -54,7 +56,7 @@ def csv(path):
     return checked(path, table, num_columns)
 
 
-def hdf5(path, splits, num_columns):
+def hdf5(path: os.PathLike, splits: Iterable[str], num_columns: int) -> dict[str, np.ndarray]:
     """{split: table (n, num_columns)} from the keys `splits` of an HDF5 file."""
     import h5py  # only this file needs it
 
@@ -69,7 +71,7 @@ def hdf5(path, splits, num_columns):
     return {split: checked(path, table, num_columns) for split, table in tables.items()}
 
 
-def _hdf5_table(path, found, num_columns):
+def _hdf5_table(path: os.PathLike, found: Any, num_columns: int) -> np.ndarray:
     """The numbers of a dataset, once its header says that they are a table which the file can hold."""
     import h5py
 
@@ -86,7 +88,7 @@ def _hdf5_table(path, found, num_columns):
     return found[()]
 
 
-def checked(path, table, num_columns):
+def checked(path: os.PathLike, table: np.ndarray, num_columns: int) -> np.ndarray:
     """The table if it holds finite real numbers in the right columns, as float64 unless float32."""
     _check_kind(path, table.shape, table.dtype, num_columns)
     if not len(table):
@@ -99,17 +101,19 @@ def checked(path, table, num_columns):
     return table
 
 
-def _check_kind(path, shape, dtype, num_columns):
+def _check_kind(
+    path: os.PathLike, shape: tuple[int, ...] | None, dtype: np.dtype, num_columns: int
+) -> None:
     if shape is None or len(shape) != 2 or shape[1] != num_columns:
         raise _refused(path, f'a table of {num_columns} columns is expected, found {shape}')
     if dtype.kind != 'f' or dtype.itemsize < 4:
         raise _refused(path, f'numbers of type float64 or float32 are expected, found {dtype}')
 
 
-def _refused(path, reason):
+def _refused(path: os.PathLike, reason: str) -> UserError:
     return UserError(f'{path} is not as MAF has it: {reason}; {REMEDY}.')
 
 
-def _unreadable(path, error):
+def _unreadable(path: os.PathLike, error: Exception) -> UserError:
     reason = ' '.join(str(error).split())[:LONGEST_REASON]
     return UserError(f'{path} is damaged or cut short ({reason}): {REMEDY}.')

@@ -8,7 +8,8 @@ fits the shape; nothing of numpy's or pandas's own unpickling runs.
 
 import math
 import re
-from typing import BinaryIO
+from collections.abc import Sequence
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -37,11 +38,11 @@ def read_frame(file: BinaryIO) -> tuple[list[str], np.ndarray]:
         raise ValueError(f'it is not a table pickled by pandas 0.14 to 0.25: {error}') from error
 
 
-def _belongs(path):
+def _belongs(path: str) -> bool:
     return path in FIXED or re.fullmatch(PANDAS, path, re.ASCII) is not None
 
 
-def _table(frame, num_bytes):
+def _table(frame: Any, num_bytes: int) -> tuple[list[str], np.ndarray]:
     state = _made(frame, 'DataFrame').state
     manager = _made(_of(state, '_data') if isinstance(state, dict) else state, 'BlockManager')
     axes, *_, extra = _sequence(manager.state, 2)
@@ -67,7 +68,7 @@ def _table(frame, num_bytes):
     return columns, table
 
 
-def _index(axis):
+def _index(axis: Any) -> Any:
     """The array of an index, or the range that stands for it."""
     arguments = _sequence(_made(axis, '_new_Index').arguments, 2)[1]
     if 'data' in _expect(arguments, dict, 'dict'):
@@ -78,14 +79,14 @@ def _index(axis):
     return range(*bounds)
 
 
-def _length(index):
+def _length(index: Any) -> int:
     if isinstance(index, range):
         return max(0, -(-(index.stop - index.start) // index.step))
     shape, *_ = _array(index)
     return shape[0] if shape else 0
 
 
-def _names(index):
+def _names(index: Any) -> list[str]:
     """The names of the columns, an array of objects that is a list."""
     shape, code, _, _, values = _array(index)
     if code not in OBJECTS or shape != (len(_sequence(values)),):
@@ -93,7 +94,7 @@ def _names(index):
     return [str(value) if isinstance(value, int) else text(value) for value in values]
 
 
-def _places(found, num_columns):
+def _places(found: Any, num_columns: int) -> Sequence[int]:
     """The columns that a block fills: a slice, or an array of integers."""
     if isinstance(found, Made) and _name(found) in SLICE:
         start, stop, step = (_integer(bound) for bound in _sequence(found.arguments, 3))
@@ -103,7 +104,7 @@ def _places(found, num_columns):
     return _numbers(found, 1).astype(np.int64).tolist()
 
 
-def _numbers(made, num_axes):
+def _numbers(made: Any, num_axes: int) -> np.ndarray:
     """An array of numbers with so many axes, a view of the file's bytes."""
     shape, code, order, is_fortran, content = _array(made)
     if code not in NUMBERS or order not in BYTE_ORDERS or len(shape) != num_axes:
@@ -115,7 +116,7 @@ def _numbers(made, num_axes):
     return np.frombuffer(content, dtype).reshape(shape, order='F' if is_fortran is True else 'C')
 
 
-def _array(made):
+def _array(made: Any) -> tuple[tuple[int, ...], str, str, Any, Any]:
     """(shape, code of the type, byte order, whether columns come first, content) of an array."""
     if _name(made) not in RECONSTRUCT:
         raise ValueError('an array is expected where something else is found')
@@ -133,34 +134,34 @@ def _array(made):
     return shape, code, order, is_fortran, content
 
 
-def _made(value, name):
+def _made(value: Any, name: str) -> Made:
     """The `Made` of the class or function of that name."""
     if _name(value).rpartition('.')[2] != name:
         raise ValueError(f'a {name} is expected where something else is found')
     return value
 
 
-def _name(value):
+def _name(value: Any) -> str:
     return _expect(value, Made, 'object').name.path
 
 
-def _of(mapping, key):
+def _of(mapping: Any, key: str) -> Any:
     if key not in _expect(mapping, dict, 'dict'):
         raise ValueError(f'{key} is missing')
     return mapping[key]
 
 
-def _sequence(value, least=0):
+def _sequence(value: Any, least: int = 0) -> Sequence:
     if not isinstance(value, list | tuple) or len(value) < least:
         raise ValueError(f'a list of {least} or more is expected where something else is found')
     return value
 
 
-def _integer(value):
+def _integer(value: Any) -> int:
     return _expect(value, int, 'whole number')
 
 
-def _expect(value, kind, what):
+def _expect(value: Any, kind: type, what: str) -> Any:
     if not isinstance(value, kind):
         raise ValueError(f'a {what} is expected where a {type(value).__name__} is found')
     return value

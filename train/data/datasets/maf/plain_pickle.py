@@ -63,11 +63,13 @@ def text(value: Any) -> str:
 class _Machine:
     """The stack, the marks on it and the memo, as a pickle's opcodes move them."""
 
-    def __init__(self, content, belongs):
+    def __init__(self, content: bytes, belongs: Callable[[str], bool]) -> None:
         self._content = memoryview(content)
         self._belongs = belongs
         self._position = 0
-        self._stack, self._marked, self._memo = [], [], {}
+        self._stack: list[Any] = []
+        self._marked: list[list[Any]] = []
+        self._memo: dict[int, Any] = {}
         self._others = {
             b'(': self._mark,
             b't': lambda: self._push(tuple(self._to_mark())),
@@ -86,7 +88,7 @@ class _Machine:
             b'\x95': lambda: self._take(8),  # the length of a frame
         }
 
-    def run(self):
+    def run(self) -> Any:
         for _ in range(MOST_OPCODES):
             opcode = bytes(self._take(1))
             if opcode == b'.':
@@ -94,7 +96,7 @@ class _Machine:
             self._step(opcode)
         raise ValueError(f'it has more than {MOST_OPCODES} opcodes')
 
-    def _step(self, opcode):
+    def _step(self, opcode: bytes) -> None:
         if opcode in CONSTANTS:
             self._push(CONSTANTS[opcode])
         elif opcode in EMPTY:
@@ -117,7 +119,7 @@ class _Machine:
         else:
             raise ValueError(f'its opcode {opcode!r} does not belong in a table of numbers')
 
-    def _take(self, size):
+    def _take(self, size: int) -> memoryview:
         """The next bytes of the file, as a view."""
         left = len(self._content) - self._position
         if not 0 <= size <= left:
@@ -125,13 +127,13 @@ class _Machine:
         self._position += size
         return self._content[self._position - size : self._position]
 
-    def _number(self, layout):
+    def _number(self, layout: str) -> int:
         return struct.unpack(layout, self._take(struct.calcsize(layout)))[0]
 
-    def _counted(self, layout):
+    def _counted(self, layout: str) -> memoryview:
         return self._take(self._number(layout))
 
-    def _line(self):
+    def _line(self) -> str:
         found = bytes(self._content[self._position : self._position + LONGEST_NAME])
         line, end, _ = found.partition(b'\n')
         if not end:
@@ -139,25 +141,25 @@ class _Machine:
         self._position += len(line) + 1
         return line.decode('latin1')
 
-    def _push(self, value):
+    def _push(self, value: Any) -> None:
         self._stack.append(value)
 
-    def _mark(self):
+    def _mark(self) -> None:
         self._marked.append(self._stack)
         self._stack = []
 
-    def _to_mark(self):
+    def _to_mark(self) -> list:
         """What was put on the stack since the last mark."""
         found, self._stack = self._stack, self._marked.pop()
         return found
 
-    def _remember(self, place):
+    def _remember(self, place: int) -> None:
         self._memo[place] = self._stack[-1]
 
-    def _append(self, values):
+    def _append(self, values: list) -> None:
         _expect(self._stack[-1], list).extend(values)
 
-    def _set(self, values):
+    def _set(self, values: list) -> None:
         found = _expect(self._stack[-1], dict)
         if len(values) % 2:
             raise ValueError('a key has no value')
@@ -165,22 +167,22 @@ class _Machine:
             {text(key): value for key, value in zip(values[::2], values[1::2], strict=True)}
         )
 
-    def _make(self):
+    def _make(self) -> None:
         arguments = _expect(self._stack.pop(), tuple)
         self._push(Made(_expect(self._stack.pop(), Name), arguments))
 
-    def _give_state(self):
+    def _give_state(self) -> None:
         state = self._stack.pop()
         _expect(self._stack[-1], Made).state = state
 
-    def _name(self, module, name):
+    def _name(self, module: str, name: str) -> None:
         path = f'{module}.{name}'
         if not self._belongs(path):
             raise ValueError(f'{ascii(path)[1:-1]} does not belong in a table of numbers')
         self._push(Name(path))
 
 
-def _expect(value, kind):
+def _expect(value: Any, kind: type) -> Any:
     if not isinstance(value, kind):
         raise ValueError(f'a {kind.__name__} is expected where a {type(value).__name__} is found')
     return value

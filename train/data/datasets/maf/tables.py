@@ -1,104 +1,120 @@
-"""The processing of MAF's five tables, equal to MAF's row for row, quirks included.
+"""MAF's tables: POWER, GAS, HEPMASS, MINIBOONE, BSDS300.
 
-Papamakarios, Pavlakou, Murray, 'Masked autoregressive flow for density estimation', 2017,
-arXiv:1705.07057. Every function takes raw arrays and returns {split: float32 (n, D)}. Numbers are
-float64 until the end, as there.
+They come from the archive that the authors of MAF published (Papamakarios 2018, Zenodo record
+1161203), or from its unpacked folder.
 """
+
+import os
+import pathlib
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
-from train.data.base import SPLITS
+from train.data.acquisition.archive import Archive
+from train.data.base import SPLITS, Description
+from train.data.datasets.maf import files, processing
+from train.errors import UserError
 
-POWER_SEED = 42
-CORRELATED = 0.98
-MOST_REPEATS = 5
-
-
-def power(table):
-    """Household power (n, 8): 7 readings and the minute of the day -> 6 columns.
-
-    One generator shuffles the rows and then draws the noise that fills the gaps between readings:
-    voltage first, then global active power, then the three sub-meters, although the columns stand
-    in another order. The time gets no noise.
-    """
-    rng = np.random.RandomState(POWER_SEED)
-    order = np.arange(len(table))
-    rng.shuffle(order)  # the same draws as shuffling the rows themselves, a hundred times quicker
-    # Columns 3 (intensity) and 1 (reactive power) are left out. Rows lie one behind the other in
-    # memory as MAF's do, since numpy sums a mean along memory and so rounds it accordingly.
-    rows = np.ascontiguousarray(table[order][:, [0, 2, 4, 5, 6, 7]])
-    n = len(rows)
-    voltage = 0.01 * rng.rand(n, 1)
-    active_power = 0.001 * rng.rand(n, 1)
-    sub_meters = rng.rand(n, 3)
-    rows += np.hstack([active_power, voltage, sub_meters, np.zeros((n, 1))])
-    return _standardised_tail_splits(rows)
+VERSION = '1.0.0'
+ARCHIVE = Archive(
+    url='https://zenodo.org/record/1161203/files/data.tar.gz',
+    md5='9b9c9b0375315ad270eba4ce80c093ab',
+)
 
 
-def gas(columns, table):
-    """Gas sensors (n, columns by name) -> 8 columns.
+@dataclass(frozen=True)
+class Table:
+    """One table: `files` inside MAF's folder, and `process(*paths) -> {split: (n, D) float32}`."""
 
-    Quirks: while a column correlates above 0.98 with another, the first such column is dropped; the
-    moments are those of all rows, test rows included, with n - 1 in the variance.
-    """
-    keep = [i for i, name in enumerate(columns) if name not in ('Meth', 'Eth', 'Time')]
-    rows = table[:, keep]
-    with np.errstate(invalid='ignore'):  # a constant column correlates with none, as in pandas
-        correlation = np.corrcoef(rows, rowvar=False) > CORRELATED
-    left = np.arange(rows.shape[1])
-    while (repeated := correlation[np.ix_(left, left)].sum(axis=1) > 1).any():
-        left = np.delete(left, np.flatnonzero(repeated)[0])
-    rows = rows[:, left]
-    return _finish(_tail_splits((rows - rows.mean(axis=0)) / rows.std(axis=0, ddof=1)))
+    description: Description
+    files: tuple[str, ...]
+    process: Callable[..., processing.Splits]
 
+    @property
+    def name(self) -> str:
+        return self.description.name
 
-def hepmass(train, test):
-    """HEPMASS: train (n, 28) with the label first, test (n, 29) with a last column more -> 21 columns.
-
-    Quirks: rows of label 1 only; the last column of the test file alone is dropped; after
-    standardising by the training file's moments (n - 1 in the variance), features are dropped
-    whose smallest value, not their most frequent one, occurs more than 5 times.
-    """
-    train = train[train[:, 0] == 1][:, 1:]
-    test = test[test[:, 0] == 1][:, 1:-1]
-    mean, std = train.mean(axis=0), train.std(axis=0, ddof=1)
-    train, test = (train - mean) / std, (test - mean) / std
-    keep = (train == train.min(axis=0)).sum(axis=0) <= MOST_REPEATS
-    train, validation = _without_tail(train[:, keep])
-    return _finish((train, validation, test[:, keep]))
-
-
-def miniboone(table):
-    """MiniBooNE (n, 43), already cleaned by MAF."""
-    return _standardised_tail_splits(table)
+    def read(self, folder: os.PathLike | str) -> processing.Splits:
+        """{split: (n, D) float32} from MAF's unpacked folder; raises `UserError`."""
+        paths = [pathlib.Path(folder) / file for file in self.files]
+        named = ', '.join(map(str, paths))
+        with np.errstate(invalid='ignore', divide='ignore'):  # refused below, by name
+            splits = self.process(*paths)
+        if not all(np.isfinite(rows).all() for rows in splits.values()):
+            raise UserError(
+                f'{named} has a column that is constant and cannot be standardised: {files.REMEDY}.'
+            )
+        for split, size in zip(SPLITS, self.description.split_sizes, strict=True):
+            expected = (size, self.description.num_features)
+            if splits[split].shape != expected:
+                raise UserError(
+                    f'{named} gives {splits[split].shape[0]} rows of {splits[split].shape[1]} numbers in the '
+                    f'{split} split of {self.description.name}, where {expected[0]} of '
+                    f'{expected[1]} are expected: it is cut short or another file; '
+                    f'{files.REMEDY}.'
+                )
+        return splits
 
 
-def bsds300(splits):
-    """Patches by split (n, 63), used as they are."""
-    return _finish([splits[split] for split in SPLITS])
+def _power(path: os.PathLike) -> processing.Splits:
+    return processing.power(files.npy(path, 8).astype(float))
 
 
-def _standardised_tail_splits(rows):
-    """Tail splits, standardised by train and validation together (n in the variance)."""
-    train, validation, test = _tail_splits(rows)
-    fitted = rows[: len(train) + len(validation)]
-    mean, std = fitted.mean(axis=0), fitted.std(axis=0)
-    return _finish((split - mean) / std for split in (train, validation, test))
+def _gas(path: os.PathLike) -> processing.Splits:
+    return processing.gas(*files.pickled_frame(path))
 
 
-def _tail_splits(rows):
-    """(train, validation, test): the last tenth tests, the last tenth of the rest validates."""
-    rest, test = _without_tail(rows)
-    return *_without_tail(rest), test
+def _hepmass(train: os.PathLike, test: os.PathLike) -> processing.Splits:
+    return processing.hepmass(files.csv(train), files.csv(test))
 
 
-def _without_tail(rows):
-    number = int(0.1 * len(rows))
-    return rows[: len(rows) - number], rows[len(rows) - number :]
+def _miniboone(path: os.PathLike) -> processing.Splits:
+    return processing.miniboone(files.npy(path, 43).astype(float))
 
 
-def _finish(arrays):
-    return {
-        split: np.ascontiguousarray(array, np.float32)
-        for split, array in zip(SPLITS, arrays, strict=True)
-    }
+def _bsds300(path: os.PathLike) -> processing.Splits:
+    return processing.bsds300(files.hdf5(path, SPLITS, 63))
+
+
+def _table(
+    name: str,
+    num_features: int,
+    split_sizes: tuple[int, ...],
+    licence: str,
+    files: tuple[str, ...],
+    process: Callable[..., processing.Splits],
+) -> Table:
+    description = Description(
+        name=name,
+        shape=(num_features,),
+        levels=None,
+        split_sizes=split_sizes,
+        licence=licence,
+        origin="MAF's archive, Zenodo record 1161203",
+    )
+    return Table(description, files, process)
+
+
+UCI = 'CC BY 4.0 (UCI Machine Learning Repository)'
+POWER = _table('power', 6, (1_659_917, 184_435, 204_928), UCI, ('power/data.npy',), _power)
+GAS = _table('gas', 8, (852_174, 94_685, 105_206), UCI, ('gas/ethylene_CO.pickle',), _gas)
+HEPMASS = _table(
+    'hepmass',
+    21,
+    (315_123, 35_013, 174_987),
+    UCI,
+    ('hepmass/1000_train.csv', 'hepmass/1000_test.csv'),
+    _hepmass,
+)
+MINIBOONE = _table(
+    'miniboone', 43, (29_556, 3_284, 3_648), UCI, ('miniboone/data.npy',), _miniboone
+)
+BSDS300 = _table(
+    'bsds300',
+    63,
+    (1_000_000, 50_000, 250_000),
+    'Berkeley, non-commercial research and education only',
+    ('BSDS300/BSDS300.hdf5',),
+    _bsds300,
+)

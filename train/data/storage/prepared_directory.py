@@ -6,6 +6,8 @@ directory with it was finished once; its shards are checked against the sizes it
 
 import hashlib
 import json
+import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from etils import epath
@@ -22,16 +24,16 @@ class Prepared:
     root: epath.Path
     name: str
     version: str
-    splits: dict
+    splits: dict[str, int]
     file_format: str
     key: str  # identifies name, version, split sizes
 
     @property
-    def directory(self):
+    def directory(self) -> epath.Path:
         return self.root / self.name / self.version
 
 
-def find(roots, name, version):
+def find(roots: Iterable[os.PathLike], name: str, version: str) -> Prepared | None:
     """The first prepared dataset under `roots`, or None. A damaged one raises `UserError`."""
     for root in roots:
         root = epath.Path(root)
@@ -41,7 +43,7 @@ def find(roots, name, version):
     return None
 
 
-def _read(root, name, version, info_file):
+def _read(root: epath.Path, name: str, version: str, info_file: epath.Path) -> Prepared:
     try:
         info = json.loads(info_file.read_text())
         splits = {
@@ -66,7 +68,7 @@ def _read(root, name, version, info_file):
     return Prepared(root, name, version, counts, file_format, key)
 
 
-def _check_shards(directory, stem, num_shards, num_bytes):
+def _check_shards(directory: epath.Path, stem: str, num_shards: int, num_bytes: int) -> None:
     """The bytes of the examples bound the files' size from below, whatever wraps an example."""
     shards = [directory / f'{stem}-{i:05d}-of-{num_shards:05d}' for i in range(num_shards)]
     missing = [shard for shard in shards if not shard.exists()]

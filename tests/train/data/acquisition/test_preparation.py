@@ -12,8 +12,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from train.data.acquisition import discovery, prepared, probe, tfds_io, wheel
-from train.data.storage import places
+from train.data.acquisition import preparation, server_probe, tfds_library, wheel
+from train.data.storage import places, prepared_directory
 from train.errors import UserError
 
 FILES = {'a.gz': b'first', 'b.gz': b'second'}
@@ -30,9 +30,11 @@ def machine(tmp_path, monkeypatch):
         name: (URL, len(content), hashlib.sha256(content).hexdigest())
         for name, content in FILES.items()
     }
-    monkeypatch.setattr(tfds_io, 'registered_files', lambda name: registered)
-    monkeypatch.setattr(tfds_io, 'prepare', fake_tfds)
-    monkeypatch.setattr(probe, 'unreachable', lambda url: 'storage.example cannot be reached')
+    monkeypatch.setattr(tfds_library, 'registered_files', lambda name: registered)
+    monkeypatch.setattr(tfds_library, 'prepare', fake_tfds)
+    monkeypatch.setattr(
+        server_probe, 'unreachable', lambda url: 'storage.example cannot be reached'
+    )
     return tmp_path
 
 
@@ -79,7 +81,7 @@ def folder_of_files(tmp_path, **changed):
 
 
 def prepare(found_config, wheel=None):
-    return discovery.prepare(found_config, 'images', '1.0.0', wheel)
+    return preparation.prepare(found_config, 'images', '1.0.0', wheel)
 
 
 def made_from(found):
@@ -87,7 +89,7 @@ def made_from(found):
 
 
 def all_ways(machine, monkeypatch):
-    monkeypatch.setattr(probe, 'unreachable', lambda url: None)
+    monkeypatch.setattr(server_probe, 'unreachable', lambda url: None)
     return config(manual_dir=str(folder_of_files(machine))), FakeWheel()
 
 
@@ -101,7 +103,7 @@ def test_prepared_directories_are_looked_for_in_order(machine, monkeypatch):
     for root in ('home/tensorflow_datasets', 'second', 'first'):
         write_prepared(machine / root, content=root.encode())
         roots = places.data_roots(config(data_dir=str(machine / 'first')))
-        assert made_from(prepared.find(roots, 'images', '1.0.0')) == root.encode()
+        assert made_from(prepared_directory.find(roots, 'images', '1.0.0')) == root.encode()
 
 
 def test_original_files_come_second(machine, monkeypatch):
@@ -150,13 +152,15 @@ def test_when_all_fails_one_sentence_says_what_was_tried_and_what_to_do(machine)
 def test_folder_that_lacks_a_file_never_sends_tfds_to_the_network(machine, monkeypatch):
     folder = folder_of_files(machine)
     (folder / 'b.gz').unlink()
-    monkeypatch.setattr(tfds_io, 'prepare', lambda *args: pytest.fail('TFDS was asked'))
+    monkeypatch.setattr(tfds_library, 'prepare', lambda *args: pytest.fail('TFDS was asked'))
     with pytest.raises(UserError, match=r'manual lacks b\.gz'):
         prepare(config(manual_dir=str(folder)))
 
 
 def test_file_cut_short_stops_with_its_name(machine, monkeypatch):
-    monkeypatch.setattr(probe, 'unreachable', lambda url: pytest.fail('went on to the network'))
+    monkeypatch.setattr(
+        server_probe, 'unreachable', lambda url: pytest.fail('went on to the network')
+    )
     folder = folder_of_files(machine, b=b'seco')
     with pytest.raises(
         UserError, match=r'manual/b\.gz is not the original file \(4 bytes.*6 bytes'
@@ -171,17 +175,17 @@ def test_files_that_tfds_refuses_are_not_taken(monkeypatch):
         write_prepared(root / 'half', name, version)
         raise NonMatchingChecksumError('https://storage.example/a.gz', 'a.gz')
 
-    monkeypatch.setattr(tfds_io, 'prepare', refuse)
+    monkeypatch.setattr(tfds_library, 'prepare', refuse)
     with pytest.raises(UserError, match='NonMatchingChecksumError'):
         prepare(config(), FakeWheel())
-    assert prepared.find(places.data_roots(config()), 'images', '1.0.0') is None
+    assert prepared_directory.find(places.data_roots(config()), 'images', '1.0.0') is None
 
 
 def test_tfds_verifies_what_came(tmp_path, monkeypatch):
     monkeypatch.undo()
     folder = tmp_path / 'foreign'
     folder.mkdir()
-    files = tfds_io.registered_files('mnist')
+    files = tfds_library.registered_files('mnist')
     assert sorted(files) == [
         't10k-images-idx3-ubyte.gz',
         't10k-labels-idx1-ubyte.gz',
@@ -190,9 +194,9 @@ def test_tfds_verifies_what_came(tmp_path, monkeypatch):
     ]
     for name in files:
         (folder / name).write_bytes(b'not MNIST')
-    job = discovery.Job(config(), 'mnist', '3.0.1', files, None, tmp_path)
+    job = preparation.Job(config(), 'mnist', '3.0.1', files, None, tmp_path)
     assert 'NonMatchingChecksumError' in job.build(folder)
-    assert prepared.find([tmp_path], 'mnist', '3.0.1') is None
+    assert prepared_directory.find([tmp_path], 'mnist', '3.0.1') is None
 
 
 @pytest.mark.parametrize('error', [KeyboardInterrupt, OSError('disk full')])
@@ -201,21 +205,21 @@ def test_interrupted_preparation_leaves_nothing(machine, monkeypatch, error):
         write_prepared(root, name, version)
         raise error
 
-    monkeypatch.setattr(tfds_io, 'prepare', interrupted)
+    monkeypatch.setattr(tfds_library, 'prepare', interrupted)
     with pytest.raises(KeyboardInterrupt if error is KeyboardInterrupt else UserError):
         prepare(config(), FakeWheel())
     root = machine / 'home/tensorflow_datasets'
-    assert prepared.find([root], 'images', '1.0.0') is None
+    assert prepared_directory.find([root], 'images', '1.0.0') is None
     assert sorted(path.name for path in root.rglob('*')) == ['.1.0.0.lock', 'images']
-    monkeypatch.setattr(tfds_io, 'prepare', fake_tfds)
+    monkeypatch.setattr(tfds_library, 'prepare', fake_tfds)
     assert made_from(prepare(config(), FakeWheel())) == b'wheel a.gz'
 
 
 def test_what_a_killed_preparation_left_is_no_dataset_and_is_cleared(machine):
     root = machine / 'home/tensorflow_datasets'
-    leftover = root / f'{discovery.UNFINISHED}images-1234'
+    leftover = root / f'{preparation.UNFINISHED}images-1234'
     write_prepared(leftover)
-    assert prepared.find(places.data_roots(config()), 'images', '1.0.0') is None
+    assert prepared_directory.find(places.data_roots(config()), 'images', '1.0.0') is None
     assert made_from(prepare(config(), FakeWheel())) == b'wheel a.gz'
     assert not leftover.exists()
 
@@ -235,24 +239,24 @@ def test_shard_cut_short_or_missing_is_refused_by_name(machine):
     with pytest.raises(
         UserError, match=r'train\.tfrecord-00000-of-00001 is cut short \(39 bytes.*delete'
     ):
-        prepared.find([machine], 'images', '1.0.0')
+        prepared_directory.find([machine], 'images', '1.0.0')
     shard.unlink()
     with pytest.raises(UserError, match='00000-of-00001 is missing: delete'):
-        prepared.find([machine], 'images', '1.0.0')
+        prepared_directory.find([machine], 'images', '1.0.0')
 
 
 @pytest.mark.parametrize('text', ['{"splits": [{', '{}', '{"splits": [{"name": "train"}]}'])
 def test_damaged_dataset_info_is_refused_by_name(machine, text):
     (write_prepared(machine) / 'dataset_info.json').write_text(text)
     with pytest.raises(UserError, match=r'dataset_info\.json is damaged.*prepare images again'):
-        prepared.find([machine], 'images', '1.0.0')
+        prepared_directory.find([machine], 'images', '1.0.0')
 
 
 def test_key_tells_preparations_apart(machine):
     keys = []
     for i, content in enumerate([b'x' * 40, b'x' * 40, b'x' * 41]):
         write_prepared(machine / str(i), content=content)
-        keys.append(prepared.find([machine / str(i)], 'images', '1.0.0').key)
+        keys.append(prepared_directory.find([machine / str(i)], 'images', '1.0.0').key)
     assert keys[0] == keys[1] != keys[2]
 
 
@@ -264,7 +268,7 @@ def test_unwritable_data_directory_sends_the_preparation_to_the_user_cache(machi
     found = prepare(config(data_dir=str(machine / 'fixed')), FakeWheel())
     assert str(found.root) == str(machine / 'home/.cache/likelihood_zoo/tensorflow_datasets')
     again = places.data_roots(config(data_dir=str(machine / 'fixed')))
-    assert prepared.find(again, 'images', '1.0.0') == found
+    assert prepared_directory.find(again, 'images', '1.0.0') == found
 
 
 def test_only_one_process_prepares_at_a_time(monkeypatch):
@@ -276,7 +280,7 @@ def test_only_one_process_prepares_at_a_time(monkeypatch):
         threading.Event().wait(0.3)
         fake_tfds(*args)
 
-    monkeypatch.setattr(tfds_io, 'prepare', slow)
+    monkeypatch.setattr(tfds_library, 'prepare', slow)
     first = threading.Thread(target=lambda: results.append(prepare(config(), FakeWheel())))
     first.start()
     started.wait()
@@ -355,16 +359,18 @@ def server(monkeypatch):
 
 
 def test_probe_tells_a_server_that_answers(server):
-    assert probe.unreachable(f'{server}/there') is None
-    assert probe.unreachable(f'{server}/gone') == '127.0.0.1 answered with HTTP status 404'
+    assert server_probe.unreachable(f'{server}/there') is None
+    assert server_probe.unreachable(f'{server}/gone') == '127.0.0.1 answered with HTTP status 404'
 
 
 @pytest.mark.usefixtures('server')
 def test_probe_gives_up_on_a_server_that_does_not_answer():
     with socket.create_server(('127.0.0.1', 0)) as silent:
-        reason = probe.unreachable(f'http://127.0.0.1:{silent.getsockname()[1]}/', seconds=0.2)
+        reason = server_probe.unreachable(
+            f'http://127.0.0.1:{silent.getsockname()[1]}/', seconds=0.2
+        )
     assert '127.0.0.1' in reason
-    assert 'cannot be reached' in probe.unreachable(f'http://127.0.0.1:{silent_port()}/')
+    assert 'cannot be reached' in server_probe.unreachable(f'http://127.0.0.1:{silent_port()}/')
 
 
 def silent_port():

@@ -1,15 +1,16 @@
-"""Datasets made ready by name, and the table of all of them."""
+"""The table of all datasets, and each made ready by name."""
 
 from types import SimpleNamespace
+from typing import Any
 
 from train.data import registry
-from train.data.base import SPLITS
+from train.data.base import SPLITS, Config
 from train.errors import UserError
 
-HEADER = ('dataset', 'D', *SPLITS, 'prepared here', 'licence', 'source')
+HEADER: tuple[str, ...] = ('dataset', 'D', *SPLITS, 'prepared here', 'licence', 'source')
 
 
-def config_of(dataset, **fields):
+def config_of(dataset: str, **fields: Any) -> SimpleNamespace:
     """The data fields of a config, for one dataset."""
     defaults = {'toy_name': 'sine', 'toy_size': 5000, 'seed': 0, 'seed_data': -1}
     defaults |= {'source': 'map', 'max_rows': 0}
@@ -17,7 +18,7 @@ def config_of(dataset, **fields):
     return SimpleNamespace(dataset=dataset, **defaults | places | fields)
 
 
-def prepare(config):
+def prepare(config: Config) -> list[str]:
     """Prepare `config.dataset` and open each split once; returns the lines to print."""
     opened = registry.load(config)
     sizes = ', '.join(f'{split} {len(opened.source(split)):,}' for split in SPLITS)
@@ -29,7 +30,7 @@ def prepare(config):
     ]
 
 
-def listing(**fields):
+def listing(**fields: Any) -> list[str]:
     """One line per dataset: D, split sizes, whether it is prepared here, licence, source."""
     rows = [HEADER]
     for name in registry.DATASETS:
@@ -42,7 +43,7 @@ def listing(**fields):
     return ['  '.join(map(str.ljust, row, widths)).rstrip() for row in rows]
 
 
-def _place(config):
+def _place(config: Config) -> str:
     """Where a dataset lies on this machine, in words. A damaged one is told apart, not raised."""
     try:
         place = registry.locate(config)

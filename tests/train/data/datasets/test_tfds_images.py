@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from train import data
-from train.data.acquisition import opening, prepared, tfds_io
-from train.data.datasets import binarised_mnist, images
-from train.data.datasets.images import CIFAR10, OMNIGLOT, ink_28x28
-from train.data.datasets.mnist import MNIST
+from train.data.acquisition import tfds_library
+from train.data.datasets import binarised_mnist
+from train.data.datasets.tfds_images import CIFAR10, IMAGES, MNIST, OMNIGLOT, TfdsImages, ink_28x28
+from train.data.storage import cache, prepared_directory
 from train.errors import UserError
 
 # Mean and standard deviation of the pixels / 255 over train and validation, and over test.
@@ -34,8 +34,8 @@ def prepared_images(tmp_path_factory):
 
     def load(name):
         root = os.environ.get('TFDS_DATA_DIR')
-        dataset = next(dataset for dataset in (MNIST, *images.IMAGES) if dataset.name == name)
-        if not root or prepared.find([root], name, dataset.version) is None:
+        dataset = next(dataset for dataset in (MNIST, *IMAGES) if dataset.name == name)
+        if not root or prepared_directory.find([root], name, dataset.version) is None:
             pytest.skip(f'set TFDS_DATA_DIR to a directory that holds {name} {dataset.version}')
         return dataset.load(config(data_dir=root, cache_dir=str(cache_dir)))
 
@@ -52,7 +52,7 @@ def test_prepared_datasets_have_the_published_figures_and_disjoint_splits(prepar
     opened = prepared_images(name)
     splits = [rows_of(opened, split) for split in data.SPLITS]
     assert [rows.shape for rows in splits] == [
-        (opened.split_size(split), opened.num_features) for split in data.SPLITS
+        (size, opened.num_features) for size in opened.description.split_sizes
     ]
     assert {rows.dtype for rows in splits} == {np.dtype(np.uint8)}
     for rows, (mean, std) in zip(
@@ -69,16 +69,16 @@ def test_prepared_datasets_have_the_published_figures_and_disjoint_splits(prepar
     assert common <= (100 if name == 'fashion_mnist' else 0)
 
 
-class FakeStock:
+class FakeTfds:
     """Stands in for TFDS: a prepared dataset of any content."""
 
     def __init__(self, monkeypatch, tmp_path, **features):
         self.features = features
-        self.found = prepared.Prepared(
+        self.found = prepared_directory.Prepared(
             tmp_path, 'fake', '1', {'train': len(next(iter(features.values())))}, 'tfrecord', 'k'
         )
-        monkeypatch.setattr(tfds_io, '_batches', self.batches)
-        monkeypatch.setattr(tfds_io, 'ROWS_PER_READ', 4)
+        monkeypatch.setattr(tfds_library, '_batches', self.batches)
+        monkeypatch.setattr(tfds_library, 'ROWS_PER_READ', 4)
 
     def batches(self, prepared, split, names):
         size = prepared.splits[split]
@@ -90,20 +90,20 @@ def test_cifar_stands_in_its_original_order_whatever_the_order_of_reading(monkey
     order = np.random.default_rng(0).permutation(11)
     pictures = np.arange(11 * 12, dtype=np.uint8).reshape(11, 2, 2, 3)
     ids = np.array([f'train_{i:05d}'.encode() for i in range(11)])
-    fake = FakeStock(monkeypatch, tmp_path, image=pictures[order], id=ids[order])
+    fake = FakeTfds(monkeypatch, tmp_path, image=pictures[order], id=ids[order])
     found = np.concatenate(list(CIFAR10.blocks(fake.found, 'train')))
     np.testing.assert_array_equal(found, pictures.reshape(11, 12))
 
 
 def test_missing_examples_are_an_error(monkeypatch, tmp_path):
-    fake = FakeStock(monkeypatch, tmp_path, image=np.zeros((11, 2, 2, 1), np.uint8))
+    fake = FakeTfds(monkeypatch, tmp_path, image=np.zeros((11, 2, 2, 1), np.uint8))
     fake.features['image'] = fake.features['image'][:9]
     with pytest.raises(UserError, match=r'the train split in .*9 examples instead of 11'):
         list(MNIST.blocks(fake.found, 'train'))
 
 
 def test_published_splits_are_disjoint_parts_of_train():
-    sizes = {dataset.name: dataset.description.split_sizes for dataset in images.IMAGES}
+    sizes = {dataset.name: dataset.description.split_sizes for dataset in IMAGES}
     assert sizes == {
         'fashion_mnist': (50_000, 10_000, 10_000),
         'cifar10': (45_000, 5_000, 10_000),
@@ -111,14 +111,12 @@ def test_published_splits_are_disjoint_parts_of_train():
         'omniglot': (15_424, 3_856, 13_180),
     }
     assert sizes['svhn_cropped'][0] + sizes['svhn_cropped'][1] == 73_257
-    assert [dataset.name for dataset in images.IMAGES if dataset.description.mirrored] == [
-        'cifar10'
-    ]
+    assert [dataset.name for dataset in IMAGES if dataset.description.mirrored] == ['cifar10']
 
 
 def test_versions_are_those_that_tfds_has():
-    tfds = tfds_io.datasets_library()
-    for dataset in (MNIST, *images.IMAGES):
+    tfds = tfds_library.datasets_library()
+    for dataset in (MNIST, *IMAGES):
         builder = tfds.builder_cls(dataset.name)
         assert str(builder.VERSION) == dataset.version
 
@@ -153,13 +151,11 @@ def test_fixed_binary_images_are_draws_of_the_grey_ones_that_never_change():
 
 
 def test_binarised_mnist_is_grey_in_training_and_binary_elsewhere(monkeypatch, tmp_path):
-    from train.data.storage import arrays, cache
-
     rows = np.random.default_rng(0).integers(0, 256, (70_000, 4)).astype(np.uint8)
-    source = prepared.Prepared(tmp_path, 'mnist', '3.0.1', {}, 'tfrecord', 'k')
+    source = prepared_directory.Prepared(tmp_path, 'mnist', '3.0.1', {}, 'tfrecord', 'k')
     splits = {'train': lambda: iter([rows[:60_000]]), 'test': lambda: iter([rows[60_000:]])}
-    found = cache.write(tmp_path, source, splits, arrays)
-    monkeypatch.setattr(opening, 'cached', lambda *_: found)
+    found = cache.write(tmp_path, source, splits)
+    monkeypatch.setattr(TfdsImages, 'cached', lambda *_: found)
     opened = data.load(config(dataset='binarised_mnist'))
     grey = data.load(config(dataset='mnist'))
     np.testing.assert_array_equal(rows_of(opened, 'train'), rows[:50_000])
@@ -168,8 +164,3 @@ def test_binarised_mnist_is_grey_in_training_and_binary_elsewhere(monkeypatch, t
         assert (rows_of(opened, split)[rows_of(grey, split) == 255] == 255).all()
     assert opened.fingerprint != grey.fingerprint
     assert opened.name == 'binarised_mnist'
-
-
-def test_unknown_source_is_refused():
-    with pytest.raises(UserError, match="map, memory, stream; found 'disk'"):
-        MNIST.load(config(source='disk'))

@@ -1,14 +1,16 @@
-"""One process at a time prepares a dataset; the lock ends with its process, killed or not."""
+"""One process at a time makes a dataset or a cache; the lock ends with its process, killed or not."""
 
 import contextlib
 import fcntl
+import os
 import pathlib
+from collections.abc import Iterator
 
 from absl import logging
 
 
 @contextlib.contextmanager
-def locked(target):
+def locked(target: os.PathLike) -> Iterator[None]:
     """Hold the lock of something to be made in an existing directory; waits for other holders."""
     target = pathlib.Path(target)
     with open(target.with_name(f'.{target.name}.lock'), 'w') as file:

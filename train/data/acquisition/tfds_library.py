@@ -1,25 +1,28 @@
-"""The only module, `builders` apart, that imports tensorflow-datasets and TensorFlow.
+"""tensorflow-datasets and TensorFlow, imported when a dataset has to be read or prepared, and not before.
 
-It is imported when a dataset has to be read or prepared, and not before. TensorFlow stays off the
-accelerators, which belong to JAX.
+TensorFlow stays off the accelerators, which belong to JAX.
 """
 
 import functools
 import os
+import pathlib
 import sys
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from absl import logging
 
+from train.data.storage.prepared_directory import Prepared
+from train.data.storage.sources import RECORD_ERRORS
 from train.errors import UserError
 
 ROWS_PER_READ = 1000
-# What reading ArrayRecord files raises where they are damaged.
-RECORD_ERRORS = (ValueError, RuntimeError, IndexError, AttributeError, OSError)
+Batch = dict[str, np.ndarray]  # features of some examples, (n, ...)
 
 
 @functools.cache
-def datasets_library():
+def datasets_library() -> Any:
     """tensorflow_datasets, which by itself imports no TensorFlow."""
     os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
     os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '0')
@@ -33,7 +36,7 @@ def datasets_library():
 
 
 @functools.cache
-def libraries():
+def libraries() -> tuple[Any, Any]:
     """(tensorflow, tensorflow_datasets), quiet and on the CPU."""
     tfds = datasets_library()
     try:
@@ -48,21 +51,23 @@ def libraries():
     return tf, tfds
 
 
-def _not_installed(package, error):
+def _not_installed(package: str, error: ImportError) -> UserError:
     return UserError(
         f'reading a dataset for the first time needs {package} ({error}): install it, or copy a '
         'cache that `python -m train.prepare` made elsewhere and set cache_dir to it.'
     )
 
 
-def registered_files(name):
+def registered_files(name: str) -> dict[str, tuple[str, int, str]]:
     """The original files that TFDS has registered: {file name: (url, bytes, sha256)}."""
     _, tfds = libraries()
     infos = tfds.builder_cls(name).url_infos
     return {info.filename: (url, int(info.size), info.checksum) for url, info in infos.items()}
 
 
-def prepare(name, version, root, manual_dir=None):
+def prepare(
+    name: str, version: str, root: pathlib.Path, manual_dir: pathlib.Path | None = None
+) -> None:
     """Let TFDS prepare a dataset under `root`, from `manual_dir` or by its own download."""
     _, tfds = libraries()
     builder = tfds.builder(f'{name}:{version}', data_dir=os.fspath(root))
@@ -73,7 +78,7 @@ def prepare(name, version, root, manual_dir=None):
     )
 
 
-def preparation_errors():
+def preparation_errors() -> tuple[type[Exception], ...]:
     """What TFDS raises where files could not be had, or were not the registered ones."""
     import requests
     from tensorflow_datasets.core.download.download_manager import NonMatchingChecksumError
@@ -82,7 +87,9 @@ def preparation_errors():
     return requests.RequestException, NonMatchingChecksumError, DownloadError
 
 
-def image_blocks(prepared, split, feature, order=None):
+def image_blocks(
+    prepared: Prepared, split: str, feature: str, order: str | None = None
+) -> Iterator[np.ndarray]:
     """Yield the images of a split as uint8 (n, H, W, C), as read or sorted by the feature `order`.
 
     Raises `UserError` where a file is damaged. A sorted split is read into memory whole.
@@ -100,7 +107,7 @@ def image_blocks(prepared, split, feature, order=None):
         raise _damaged(prepared, split, f'{rows} examples instead of {n}')
 
 
-def _sorted(batches, feature, order):
+def _sorted(batches: Iterable[Batch], feature: str, order: str) -> Iterator[Batch]:
     whole = [(batch[order], batch[feature]) for batch in batches]
     keys, images = (np.concatenate(parts) for parts in zip(*whole, strict=True))
     places = np.argsort(keys, kind='stable')
@@ -108,10 +115,10 @@ def _sorted(batches, feature, order):
         yield {feature: images[places[start : start + ROWS_PER_READ]]}
 
 
-def _batches(prepared, split, features):
+def _batches(prepared: Prepared, split: str, features: Sequence[str]) -> Iterator[Batch]:
     """Yield {feature: array (n, ...)} over a split in the order in which TFDS reads it."""
     if prepared.file_format == 'array_record':
-        examples = _data_source(os.fspath(prepared.directory), split)
+        examples = _data_source(prepared, split)
         for start in range(0, len(examples), ROWS_PER_READ):
             rows = range(start, min(start + ROWS_PER_READ, len(examples)))
             found = examples.__getitems__(list(rows))
@@ -124,38 +131,21 @@ def _batches(prepared, split, features):
             yield {name: batch[name] for name in features}
 
 
-def table_blocks(prepared, split):
+def table_blocks(prepared: Prepared, split: str) -> Iterator[np.ndarray]:
     """Yield the blocks of rows, float32 (n, D), of a table that a builder of ours prepared."""
     try:
-        for example in _data_source(os.fspath(prepared.directory), split):
+        for example in _data_source(prepared, split):
             yield example['rows']
     except RECORD_ERRORS as error:
         raise _damaged(prepared, split, str(error).splitlines()[0]) from error
 
 
-def records(directory, split):
-    """The serialised examples, by random access, that `builders.write_rows` put into `directory`.
-
-    Raises ValueError where the files are damaged.
-    """
-    try:
-        return _data_source(os.path.join(directory, 'rows', '1.0.0'), split).data_source
-    except RECORD_ERRORS as error:
-        raise ValueError(f'{directory}: {error}') from error
+def _data_source(prepared: Prepared, split: str) -> Any:
+    builder = datasets_library().builder_from_directory(os.fspath(prepared.directory))
+    return builder.as_data_source(split)
 
 
-def row_bytes(record):
-    """The bytes of the feature `row` of a serialised example."""
-    from tensorflow_datasets.proto import tf_example_pb2
-
-    return tf_example_pb2.Example.FromString(record).features.feature['row'].bytes_list.value[0]
-
-
-def _data_source(directory, split):
-    return datasets_library().builder_from_directory(directory).as_data_source(split)
-
-
-def _damaged(prepared, split, reason):
+def _damaged(prepared: Prepared, split: str, reason: str) -> UserError:
     return UserError(
         f'the {split} split in {prepared.directory} is damaged ({reason}): '
         f'delete that directory and prepare {prepared.name} again.'
