@@ -119,9 +119,8 @@ def for_use(config):
 def _assemble(config, description, devices):
     Preprocessing.template(config, description.shape)
     model = models.create(config, description)
-    warning = getattr(model, 'warning', None)
-    if warning:
-        logging.warning(warning)
+    if model.warning:
+        logging.warning(model.warning)
     return Experiment(
         config=config,
         description=description,

@@ -17,8 +17,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from flows import importance
 from flows import keys as example_keys
-from vaes import importance
 from vaes.distributions import FullGaussian
 from vaes.iaf import FlowGaussian
 from vaes.latent_variable_model import IMPORTANCE, REFINEMENT
@@ -60,7 +60,11 @@ def inference_gaps(model, variables, x, keys, num_samples, steps=STEPS):
         best = best_posterior(log_weights, posterior, example_keys.fold_in(keys, ASCENT), steps)
         found['best_elbo'] = bound(best)
     draws = example_keys.fold_in(keys, IMPORTANCE)
-    estimate = importance.estimate(log_weights(best), draws, num_samples)
+
+    def of_block(block, n):
+        return log_weights(best)(example_keys.fold_in(draws, block), n)
+
+    estimate = importance.estimate(of_block, num_samples)
     return {
         **found,
         'log_likelihood': estimate.log_likelihood,

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from flows import NICE
+from flows import MLP, NICE
 from train import data
 from train.data.acquisition import preparing
 from train.data.preprocessing import Preprocessing
@@ -88,7 +88,7 @@ def trained():
         'digits', preprocessing='mean', flip=False, symmetric_range=False, logit_lambda=1e-6
     )
     preprocessing = Preprocessing.fit(config, source)
-    model = NICE(num_couplings=4, hidden_layers=1, hidden_units=32)
+    model = NICE(conditioner=MLP(1, 32))
     raw = source.gather(np.arange(256))
     t = preprocessing.encode(raw, jax.random.split(key(1), 256), False)
     x, _ = preprocessing.forward_and_log_det(t)
