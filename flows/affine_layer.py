@@ -108,8 +108,8 @@ class RelativeAffine(nn.Module):
         """
         if V is not None and self.gradient != 'ordinary':
             raise ValueError(
-                f'V stands for W^-T in the ordinary gradient, got it with gradient={self.gradient!r}: leave it out, or '
-                "choose gradient='ordinary'."
+                'V stands for W^-T in the ordinary gradient, got it with gradient='
+                f"{self.gradient!r}: leave it out, or choose gradient='ordinary'."
             )
         W, b = self._parameters(x)
         if self.gradient == 'relative':
@@ -139,8 +139,9 @@ def whitening(x: jax.Array) -> tuple[jax.Array, jax.Array]:
     """
     if len(x) < 2:
         raise ValueError(
-            f"start='whiten' is made from the rows that the layer is initialised with and needs at least 2, "
-            f"got {len(x)}: initialise with rows of the data, or choose start='orthogonal'."
+            "start='whiten' is made from the rows that the layer is initialised with and needs "
+            f'at least 2, got {len(x)}: initialise with rows of the data, or choose '
+            "start='orthogonal'."
         )
     mean = x.mean(0)
     centred = x - mean[None]

@@ -33,23 +33,23 @@ class LatentVariableModel(LikelihoodModel, kw_only=True):
     """Base class: a subclass says what q, p(z) and p(x | z) are; everything else is here.
 
     A subclass defines
-      posterior(x, keys) -> a value with `sample_and_log_prob(keys, shape=()) -> (z, log_q)` and
-        `kl_to_standard_normal() -> (B,) or None`, see `vaes.posterior`; z is an array, or a pytree of arrays,
-        with leading axes (*shape, B); evaluation mode; whatever the draw does not need is computed
-        here, once;
-      sample_prior(key, n) -> z with leading axis n;
-      prior_log_prob(z) -> (n,), unless p(z) is N(0, I);
-      decode(z) -> f, an array or pytree with leading axis n, for z with leading axis n;
-      likelihood() -> a value with `log_prob(x, f)`, `mean(f)` and `sample(key, f)`.
+        posterior(x, keys) -> a value with `sample_and_log_prob(keys, shape=()) -> (z, log_q)` and
+            `kl_to_standard_normal() -> (B,) or None`, see `vaes.posterior`; z is an array, or a pytree of arrays,
+            with leading axes (*shape, B); evaluation mode; whatever the draw does not need is computed
+            here, once;
+        sample_prior(key, n) -> z with leading axis n;
+        prior_log_prob(z) -> (n,), unless p(z) is N(0, I);
+        decode(z) -> f, an array or pytree with leading axis n, for z with leading axis n;
+        likelihood() -> a value with `log_prob(x, f)`, `mean(f)` and `sample(key, f)`.
     A model whose training differs from its evaluation (batch statistics), or that gets p(x | z)
     while it draws z, overrides `bound_terms`, `log_weights` and `reconstruct`; its posterior is
     then whatever these need.
 
     Attributes:
-      kl: 'sample' (log q(z) - log p(z) at the one draw) or 'analytic' (closed form where the
-        posterior has one).
-      kl_warmup_steps: steps over which the weight of the KL grows linearly to 1 in training; 0 for
-        none.
+        kl: 'sample' (log q(z) - log p(z) at the one draw) or 'analytic' (closed form where the
+            posterior has one).
+        kl_warmup_steps: steps over which the weight of the KL grows linearly to 1 in training; 0 for
+            none.
     """
 
     kl: str = 'sample'
@@ -111,13 +111,13 @@ class LatentVariableModel(LikelihoodModel, kw_only=True):
         log_prior = self.prior_log_prob(rows).reshape(log_q.shape)
         return self.likelihood().log_prob(x[None], f) + log_prior - log_q
 
-    def objective(self, x: jax.Array, keys: jax.Array, step: Any) -> Terms:
+    def objective(self, x: jax.Array, keys: jax.Array, step: jax.Array) -> Terms:
         """Training: dict of (B,) arrays, 'loss' (-ELBO, its KL weighted) and the terms to log.
 
         Args:
-          x: (B, D).
-          keys: (B,) typed keys.
-          step: int32 scalar, the number of updates made so far.
+            x: (B, D).
+            keys: (B,) typed keys.
+            step: int32 scalar, the number of updates made so far.
         """
         terms = self.bound_terms(x, keys, training=True)
         weight: jax.Array | float = 1.0

@@ -89,11 +89,11 @@ class Decoder(nn.Module):
         With masks m = 1[h > 0], df/dz^T = (W_1 diag(m_1)) W_2 diag(m_2) W_3, W being (in, out).
 
         Args:
-          z: (B, z_dim).
+            z: (B, z_dim).
 
         Returns:
-          f (B, num_features) and the last hidden layer's derivative dh_2/dz^T (B, z_dim, hidden_dim),
-          so that df/dz^T is their product with `output_kernel()`.
+            f (B, num_features) and the last hidden layer's derivative dh_2/dz^T (B, z_dim, hidden_dim),
+            so that df/dz^T is their product with `output_kernel()`.
         """
         h_1 = nn.relu(self.hidden_1(z))
         h_2 = nn.relu(self.hidden_2(h_1))

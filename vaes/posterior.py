@@ -16,10 +16,10 @@ class Posterior:
     """q(z | x) of a batch, and how its mean got there.
 
     Attributes:
-      distribution: a frozen pytree with `sample_and_log_prob(keys, shape)` and
-        `kl_to_standard_normal()`.
-      trace: (T + 1, B, k), the mean before and after each of T refinement steps (T = 0 without
-        refinement).
+        distribution: a frozen pytree with `sample_and_log_prob(keys, shape)` and
+            `kl_to_standard_normal()`.
+        trace: (T + 1, B, k), the mean before and after each of T refinement steps (T = 0 without
+            refinement).
     """
 
     distribution: Any

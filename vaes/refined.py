@@ -96,10 +96,10 @@ def refine(
     """The `DefensiveGaussian` of each example of a batch.
 
     Args:
-      posterior: q(z | x) of the model, a `vaes.posterior.Posterior` with z (B, k).
-      keys: (B,) typed keys, other ones than the importance samples'.
-      log_joint: function z (n, B, k) -> log p(x, z), (n, B).
-      newton_system: function z (B, k) -> g (B, k), P (B, k, k), see `vaes.laplace`.
+        posterior: q(z | x) of the model, a `vaes.posterior.Posterior` with z (B, k).
+        keys: (B,) typed keys, other ones than the importance samples'.
+        log_joint: function z (n, B, k) -> log p(x, z), (n, B).
+        newton_system: function z (B, k) -> g (B, k), P (B, k, k), see `vaes.laplace`.
     """
     start, bound = (example_keys.fold_in(keys, purpose) for purpose in range(2))
     z = _best_start(posterior, start, log_joint)

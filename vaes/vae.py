@@ -29,13 +29,13 @@ class VAE(LatentVariableModel, kw_only=True):
     """Networks, prior and likelihood of the five models; the posterior is the encoder's Gaussian.
 
     Attributes:
-      num_features: D, the length of x.
-      z_dim: k, the length of z.
-      hidden_dim: width of the two hidden layers of encoder and decoder.
-      output_dist: 'gaussian' or 'bernoulli'.
-      initialisation: 'unit_variance' or 'published'; see `vaes.mlp`.
-      custom_decoder: a Linen module (n, z_dim) -> (n, num_features) instead of the ReLU network;
-        it returns the Gaussian's mean or the Bernoulli's logits.
+        num_features: D, the length of x.
+        z_dim: k, the length of z.
+        hidden_dim: width of the two hidden layers of encoder and decoder.
+        output_dist: 'gaussian' or 'bernoulli'.
+        initialisation: 'unit_variance' or 'published'; see `vaes.mlp`.
+        custom_decoder: a Linen module (n, z_dim) -> (n, num_features) instead of the ReLU network;
+            it returns the Gaussian's mean or the Bernoulli's logits.
     """
 
     num_features: int

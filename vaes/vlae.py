@@ -30,10 +30,10 @@ class VLAE(VAE, kw_only=True):
     """Variational Laplace autoencoder with `n_update` updates.
 
     Attributes:
-      update_rule: 'damped', the published alpha_t = update_lr / (t + 1), which stops short of the
-        mode even of a linear decoder (27 % of the start are left after 4 updates); 'decayed', the
-        alpha_t = update_lr^t of the code's first release (there with 0.9); or 'newton', the best of
-        11 lengths of the Newton step (1, 1/2 .. 2^-9, 0), so that log p(x, mu) never falls.
+        update_rule: 'damped', the published alpha_t = update_lr / (t + 1), which stops short of the
+            mode even of a linear decoder (27 % of the start are left after 4 updates); 'decayed', the
+            alpha_t = update_lr^t of the code's first release (there with 0.9); or 'newton', the best of
+            11 lengths of the Newton step (1, 1/2 .. 2^-9, 0), so that log p(x, mu) never falls.
     """
 
     n_update: int = 4

@@ -33,12 +33,12 @@ from flows import (
 
 
 class Stretched(nn.Module):
-    """An activation with a parameter for each unit: leaky tanh of exp(a_d) x_d."""
+    """An activation with a parameter for each unit: smooth leaky ReLU of exp(a_d) x_d."""
 
     onto = True
 
     def setup(self):
-        self.scaling, self.s = DiagonalScaling(), LeakyTanh()
+        self.scaling, self.s = DiagonalScaling(), SmoothLeakyReLU(0.5)
 
     def forward_and_log_det(self, x):
         y, log_det = self.scaling.forward_and_log_det(x)

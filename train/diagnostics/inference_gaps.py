@@ -34,16 +34,16 @@ def inference_gaps(model, variables, x, keys, num_samples, steps=STEPS):
     """The three quantities that the gaps lie between, a dict of (B,) in nats.
 
     Args:
-      model, variables: a latent-variable model and its parameters.
-      x: (B, D).
-      keys: (B,) typed keys.
-      num_samples: importance samples of log p(x).
-      steps: of the ascent to q*.
+        model, variables: a latent-variable model and its parameters.
+        x: (B, D).
+        keys: (B,) typed keys.
+        num_samples: importance samples of log p(x).
+        steps: of the ascent to q*.
 
     Returns:
-      'log_likelihood' and its 'effective_sample_size', by importance sampling from q*; 'elbo' of q;
-      'best_elbo' of q*. A posterior without parameters but the encoder's (DRAW) has no q*, so that q
-      takes its place and 'best_elbo' is missing.
+        'log_likelihood' and its 'effective_sample_size', by importance sampling from q*; 'elbo' of q;
+        'best_elbo' of q*. A posterior without parameters but the encoder's (DRAW) has no q*, so that q
+        takes its place and 'best_elbo' is missing.
     """
     posterior = model.apply(
         variables, x, example_keys.fold_in(keys, REFINEMENT), method='posterior'
