@@ -1,15 +1,14 @@
 """The ways to the gradient of the MLP flow's mean loss, from the relative gradient to the whole Jacobian's autodiff.
 
 Each is `gradient(params, x) -> pytree like params`, x (B, D), and computes no more than the gradient needs. All but
-`relative` give the ordinary gradient. `amortised` has a kept inverse beside the parameters.
+`relative` give the ordinary gradient. `amortised` has lagged inverses beside the parameters.
 """
 
 import jax
 import jax.numpy as jnp
 
-from flows import MLPFlow
-from flows.amortised_affine import first_inverses
-from flows.priors import prior
+from flows import MLPFlow, RelativeAffine
+from flows.lagged_affine import first_inverses
 
 
 def _gradient_of(model, name):
@@ -26,12 +25,14 @@ def relative(params, x):
 
 def slogdet_autodiff(params, x):
     """Autodiff of the loss as it is written, slogdet of every W included, O(D^3)."""
-    return _gradient_of(MLPFlow(num_layers=len(params), gradient='ordinary'), 'loss')(params, x)
+    return _gradient_of(
+        MLPFlow(num_layers=len(params), layer=RelativeAffine(gradient='ordinary')), 'loss'
+    )(params, x)
 
 
 def explicit_inverse(params, x):
     """Autodiff of what needs no determinant, and W^-T from an inverse, O(D^3)."""
-    model = MLPFlow(num_layers=len(params), gradient='ordinary')
+    model = MLPFlow(num_layers=len(params), layer=RelativeAffine(gradient='ordinary'))
     data_part = _gradient_of(model, 'nll_without_log_det_W')(params, x)
     return {
         name: {**layer, 'W': layer['W'] - jnp.linalg.inv(params[name]['W']).T}
@@ -41,14 +42,14 @@ def explicit_inverse(params, x):
 
 def jacobian_autodiff(params, x):
     """Autodiff through slogdet of every example's whole Jacobian, O(B D^3)."""
-    model = MLPFlow(num_layers=len(params), gradient='ordinary')
+    model = MLPFlow(num_layers=len(params), layer=RelativeAffine(gradient='ordinary'))
 
     def log_likelihood(params, row):
         def f(row):
             return model.apply({'params': params}, row[None], method='forward_and_log_det')[0][0]
 
         log_det = jnp.linalg.slogdet(jax.jacfwd(f)(row))[1]
-        return prior(model.prior).log_prob(f(row)[None])[0] + log_det
+        return model.base.log_prob(f(row)[None])[0] + log_det
 
     def mean_loss(params):
         return -jax.vmap(log_likelihood, (None, 0))(params, x).mean()
@@ -57,8 +58,9 @@ def jacobian_autodiff(params, x):
 
 
 def amortised(params, cache, x, step, every):
-    """(gradient, cache): the ordinary gradient by inverses kept in `cache`, at most `every` steps old."""
-    model = MLPFlow(num_layers=len(params), gradient='amortised', refresh_every=every)
+    """(gradient, cache): the ordinary gradient by lagged inverses in `cache`, at most `every` steps old."""
+    layer = RelativeAffine(gradient='amortised', refresh_every=every)
+    model = MLPFlow(num_layers=len(params), layer=layer)
 
     def mean_loss(params):
         variables = {'params': params, 'cache': cache}

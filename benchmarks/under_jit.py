@@ -44,11 +44,11 @@ BIJECTORS = {
     'equivariant affine': lambda: flows.RelativeAffine(gradient='equivariant'),
     'ordinary affine': lambda: flows.RelativeAffine(gradient='ordinary'),
     'amortised affine': lambda: flows.RelativeAffine(gradient='amortised'),
-    'additive coupling, stripes': lambda: flows.AdditiveCoupling(
-        flows.Stripes(1), flows.MLP(1, 64)
+    'additive coupling, alternating': lambda: flows.AdditiveCoupling(
+        flows.AlternatingMask(1), flows.MLP(1, 64)
     ),
-    'additive coupling, halves': lambda: flows.AdditiveCoupling(flows.Halves(), flows.MLP(1, 64)),
-    'affine coupling': lambda: flows.AffineCoupling(flows.MLPConditioner()),
+    'additive coupling, halves': lambda: flows.AdditiveCoupling(flows.HalfMask(), flows.MLP(1, 64)),
+    'affine coupling': lambda: flows.Coupling(flows.MLPConditioner()),
     'actnorm': lambda: flows.ActNorm(),
     'invertible convolution': lambda: flows.InvertibleConv(),
 }

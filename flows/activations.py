@@ -5,19 +5,38 @@ onto a part of the latent space only: its density integrates to less than one an
 that part have no inverse.
 """
 
-from typing import ClassVar
+from collections.abc import Callable
+from typing import ClassVar, Protocol
 
 import jax
 import jax.numpy as jnp
 from flax import struct
 from jax import nn
 
-from flows.bijector import check_float, widen
+from flows.bijector import Bijector, WithLogDet, check_float, widen
 
 NEWTON_STEPS = 60
 
 
-def solve_increasing(f, v, low, high):
+class Activation(Bijector, Protocol):
+    """An elementwise bijector: a frozen dataclass, or a Linen module with parameters of its own."""
+
+    @property
+    def onto(self) -> bool:
+        """Whether it reaches every real number."""
+        ...
+
+    def log_slope(self, y: jax.Array) -> jax.Array:
+        """log s'(y_d), of the shape of y (B, D)."""
+        ...
+
+
+def solve_increasing(
+    f: Callable[[jax.Array], tuple[jax.Array, jax.Array]],
+    v: jax.Array,
+    low: jax.Array,
+    high: jax.Array,
+) -> jax.Array:
     """The y in [low, high] with s(y) = v, elementwise, for f(y) = (s(y), s'(y)), s' > 0.
 
     Newton's method held inside a shrinking bracket: a step that would leave it, or that does not
@@ -28,7 +47,7 @@ def solve_increasing(f, v, low, high):
     target = jax.lax.stop_gradient(v)
     rounding = 4 * jnp.finfo(v.dtype).eps
 
-    def step(_, state):
+    def step(_: int, state: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
         y, low, high, last, before_last = state
         value, slope = f(y)
         low, high = jnp.where(value < target, y, low), jnp.where(value < target, high, y)
@@ -52,13 +71,22 @@ class Elementwise:
     raise ValueError for integers or booleans.
     """
 
-    def forward_and_log_det(self, x):
+    def value(self, y: jax.Array) -> jax.Array:
+        raise NotImplementedError
+
+    def log_slope(self, y: jax.Array) -> jax.Array:
+        raise NotImplementedError
+
+    def solve(self, v: jax.Array) -> jax.Array:
+        raise NotImplementedError
+
+    def forward_and_log_det(self, x: jax.Array) -> WithLogDet:
         """From x (B, D) to s(x) (B, D) and sum_d log s'(x_d) (B,)."""
         check_float(type(self).__name__, x)
         y = widen(x)
         return self.value(y).astype(x.dtype), self.log_slope(y).sum(-1)
 
-    def inverse_and_log_det(self, z):
+    def inverse_and_log_det(self, z: jax.Array) -> WithLogDet:
         """From z (B, D) to x = s^-1(z) (B, D) and -sum_d log s'(x_d) (B,).
 
         Not finite where z is outside the range of s.
@@ -78,26 +106,26 @@ class SmoothLeakyReLU(Elementwise):
     alpha: float = struct.field(default=0.01, pytree_node=False)
     onto: ClassVar[bool] = True
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not 0 < self.alpha <= 1:
             raise ValueError(
                 f'smooth_leaky_relu needs 0 < alpha <= 1, got {self.alpha}: '
                 'choose alpha in that interval.'
             )
 
-    def value(self, y):
+    def value(self, y: jax.Array) -> jax.Array:
         return self.alpha * y + (1 - self.alpha) * nn.softplus(y)
 
-    def slope(self, y):
+    def slope(self, y: jax.Array) -> jax.Array:
         return self.alpha + (1 - self.alpha) * nn.sigmoid(y)
 
-    def log_slope(self, y):
+    def log_slope(self, y: jax.Array) -> jax.Array:
         return jnp.log(self.slope(y))
 
-    def solve(self, v):
+    def solve(self, v: jax.Array) -> jax.Array:
         # softplus lies between max(y, 0) and max(y, 0) + log 2, so s lies between two leaky ReLUs,
         # each inverted here.
-        def leaky_inverse(u):
+        def leaky_inverse(u: jax.Array) -> jax.Array:
             return jnp.where(u > 0, u, u / self.alpha)
 
         low = leaky_inverse(v - (1 - self.alpha) * jnp.log(2.0).astype(v.dtype))
@@ -115,25 +143,25 @@ class LeakyTanh(Elementwise):
     beta: float = struct.field(default=0.1, pytree_node=False)
     onto: ClassVar[bool] = True
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.alpha < 0 or self.beta <= 0:
             raise ValueError(
                 f'leaky_tanh needs alpha >= 0 and beta > 0, got alpha {self.alpha} and '
                 f'beta {self.beta}: choose both in those intervals.'
             )
 
-    def value(self, y):
+    def value(self, y: jax.Array) -> jax.Array:
         return jnp.tanh(self.alpha * y) + self.beta * y
 
-    def slope(self, y):
+    def slope(self, y: jax.Array) -> jax.Array:
         # sech^2(u) = 4 sigmoid(2u) sigmoid(-2u) has no cancellation, unlike 1 - tanh^2(u).
         u = 2 * self.alpha * y
         return 4 * self.alpha * nn.sigmoid(u) * nn.sigmoid(-u) + self.beta
 
-    def log_slope(self, y):
+    def log_slope(self, y: jax.Array) -> jax.Array:
         return jnp.log(self.slope(y))
 
-    def solve(self, v):
+    def solve(self, v: jax.Array) -> jax.Array:
         low, high = (v - 1) / self.beta, (v + 1) / self.beta  # because |tanh| <= 1
         return solve_increasing(lambda y: (self.value(y), self.slope(y)), v, low, high)
 
@@ -148,21 +176,21 @@ class ELU(Elementwise):
     alpha: float = struct.field(default=0.01, pytree_node=False)
     onto: ClassVar[bool] = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not self.alpha > 0:
             raise ValueError(f'elu needs alpha > 0, got {self.alpha}: choose a positive alpha.')
 
     # The branch that is not taken gets a harmless argument, for `where` does not stop its NaN in
     # the gradient.
 
-    def value(self, y):
+    def value(self, y: jax.Array) -> jax.Array:
         return jnp.where(y > 0, y, self.alpha * jnp.expm1(jnp.where(y > 0, 0, y)))
 
-    def log_slope(self, y):
+    def log_slope(self, y: jax.Array) -> jax.Array:
         log_alpha = jnp.log(jnp.asarray(self.alpha, y.dtype))
         return jnp.where(y > 0, jnp.zeros_like(y), log_alpha + y)
 
-    def solve(self, v):
+    def solve(self, v: jax.Array) -> jax.Array:
         return jnp.where(v > 0, v, jnp.log1p(jnp.where(v > 0, 0, v) / self.alpha))
 
 
@@ -172,33 +200,11 @@ class Softplus(Elementwise):
 
     onto: ClassVar[bool] = False
 
-    def value(self, y):
+    def value(self, y: jax.Array) -> jax.Array:
         return nn.softplus(y)
 
-    def log_slope(self, y):
+    def log_slope(self, y: jax.Array) -> jax.Array:
         return -nn.softplus(-y)
 
-    def solve(self, v):
+    def solve(self, v: jax.Array) -> jax.Array:
         return v + jnp.log(-jnp.expm1(-v))
-
-
-ACTIVATIONS = {
-    'smooth_leaky_relu': SmoothLeakyReLU,
-    'leaky_tanh': LeakyTanh,
-    'elu': ELU,
-    'softplus': Softplus,
-}
-
-
-def activation(name, alpha=None):
-    """The activation called `name`, with its own default alpha where `alpha` is None.
-
-    Raises ValueError for an unknown name, a bad alpha, or an alpha for `softplus`, which has none.
-    """
-    if name not in ACTIVATIONS:
-        raise ValueError(f'Unknown nonlinearity {name!r}: choose one of {", ".join(ACTIVATIONS)}.')
-    if alpha is None:
-        return ACTIVATIONS[name]()
-    if name == 'softplus':
-        raise ValueError(f'softplus has no alpha, got {alpha}: leave alpha at None.')
-    return ACTIVATIONS[name](alpha=alpha)

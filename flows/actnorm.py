@@ -13,33 +13,36 @@ them from a checkpoint does not look at data again.
 import math
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
+
+from flows.bijector import WithLogDet
 
 
 class ActNorm(nn.Module):
     """Shift and scale per channel (last axis) of vectors (B, C) or images (B, H, W, C)."""
 
-    def forward_and_log_det(self, x):
+    def forward_and_log_det(self, x: jax.Array) -> WithLogDet:
         """x: (B, ..., C) -> z of the same shape and log_det (B,)."""
         shift, log_scale = self._shift_and_log_scale(x, from_data=True)
         z = (x - _channels(shift, x)) * jnp.exp(-_channels(log_scale, x))
         return z, -_log_det(log_scale, x)
 
-    def inverse_and_log_det(self, z):
+    def inverse_and_log_det(self, z: jax.Array) -> WithLogDet:
         """The inverse; if it is what initialises the layer, the layer starts as the identity."""
         shift, log_scale = self._shift_and_log_scale(z, from_data=False)
         x = z * jnp.exp(_channels(log_scale, z)) + _channels(shift, z)
         return x, _log_det(log_scale, z)
 
     @nn.compact
-    def _shift_and_log_scale(self, x, from_data):
+    def _shift_and_log_scale(self, x: jax.Array, from_data: bool) -> tuple[jax.Array, jax.Array]:
         width = x.shape[-1:]
         axes = tuple(range(x.ndim - 1))
 
-        def initial_shift(_):
+        def initial_shift(_: jax.Array) -> jax.Array:
             return x.mean(axis=axes) if from_data else jnp.zeros(width, x.dtype)
 
-        def initial_log_scale(_):
+        def initial_log_scale(_: jax.Array) -> jax.Array:
             std = x.std(axis=axes) if from_data else jnp.ones(width, x.dtype)
             # A channel that is constant in the examples keeps its scale.
             return jnp.log(jnp.where(std > 1e-6, std, 1.0))
@@ -47,11 +50,11 @@ class ActNorm(nn.Module):
         return self.param('shift', initial_shift), self.param('log_scale', initial_log_scale)
 
 
-def _channels(parameter, x):
+def _channels(parameter: jax.Array, x: jax.Array) -> jax.Array:
     """The parameter (C,) with the axes of x."""
     return parameter.reshape((1,) * (x.ndim - 1) + (-1,))
 
 
-def _log_det(log_scale, x):
+def _log_det(log_scale: jax.Array, x: jax.Array) -> jax.Array:
     pixels = math.prod(x.shape[1:-1])
     return jnp.broadcast_to(pixels * log_scale.sum(), x.shape[:1])

@@ -1,12 +1,14 @@
-"""The affine layer y = x W + b as a Linen module, with a choice of how its gradient is come by and of its start."""
+"""The affine layer y = x W + b as a Linen module; its gradient and its start can be chosen."""
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 from jax.scipy.linalg import lu_factor, lu_solve
 
-from flows.amortised_affine import INVERSIONS, amortised_affine, first_inverses, refreshed
-from flows.bijector import check_float, wide_dtype, widen
+from flows.bijector import WithLogDet, check_float, wide_dtype, widen
+from flows.choice import choose
 from flows.equivariant_affine import OUTPUT_MOMENTS, equivariant_affine
+from flows.lagged_affine import INVERSIONS, lagged_affine, lagged_inverses
 from flows.relative_affine import ordinary_affine, relative_affine
 
 GRADIENTS = ('relative', 'equivariant', 'ordinary', 'amortised')
@@ -14,12 +16,6 @@ STARTS = ('orthogonal', 'whiten')
 
 # Added to the variances that a whitening start divides by.
 EPSILON = 1e-3
-
-
-def check(field, value, known):
-    """Raise a ValueError that lists the known values of a field."""
-    if value not in known:
-        raise ValueError(f'Unknown {field} {value!r}: choose one of {", ".join(known)}.')
 
 
 class RelativeAffine(nn.Module):
@@ -42,8 +38,8 @@ class RelativeAffine(nn.Module):
         use_bias: whether there is a b; parameters are W (D, D) and b (D,).
         gradient: 'relative'; 'equivariant' for the same with second moments beside it, see
             `flows.equivariant_affine`; 'ordinary' for autodiff's backward rule; or 'amortised' for the
-            ordinary gradient with an inverse of W kept in the mutable collection `cache`, which then has to
-            be mutable in training, with the step given to `forward_and_log_det`.
+            ordinary gradient by a lagged inverse of W, see `flows.lagged_affine`. It is kept in the collection
+            `cache`, which then has to be mutable in training, with the step given to `forward_and_log_det`.
         refresh_every: the most steps between two inversions, for 'amortised'.
         inversion: 'lu', or 'newton_schulz' for matrix products alone, for 'amortised'.
         start: 'orthogonal', with b zero; or 'whiten', the ZCA whitening of the rows that the layer
@@ -61,19 +57,25 @@ class RelativeAffine(nn.Module):
     inversion: str = 'lu'
     start: str = 'orthogonal'
 
-    def __post_init__(self):
-        check('gradient', self.gradient, GRADIENTS)
-        check('inversion', self.inversion, INVERSIONS)
-        check('start', self.start, STARTS)
+    def __post_init__(self) -> None:
+        choose('gradient', self.gradient, GRADIENTS)
+        choose('inversion', self.inversion, INVERSIONS)
+        choose('start', self.start, STARTS)
         super().__post_init__()
 
     @property
-    def num_features(self):
+    def weights(self) -> jax.Array:
+        """W (D, D) of an initialised layer."""
+        W: jax.Array = self.get_variable('params', 'W')
+        return W
+
+    @property
+    def num_features(self) -> int:
         """The width D of an initialised layer."""
-        return self.get_variable('params', 'W').shape[0]
+        return self.weights.shape[0]
 
     @nn.compact
-    def _parameters(self, x):
+    def _parameters(self, x: jax.Array) -> tuple[jax.Array, jax.Array | None]:
         if x.ndim != 2:
             raise ValueError(
                 f'RelativeAffine takes an input of shape (B, D), got {x.shape}: '
@@ -89,38 +91,38 @@ class RelativeAffine(nn.Module):
         b = self.param('b', b_start, (width,), dtype) if self.use_bias else None
         return W, b
 
-    def __call__(self, x, step=None):
+    def __call__(self, x: jax.Array, step: jax.Array | None = None) -> WithLogDet:
         """The same as `forward_and_log_det`."""
         return self.forward_and_log_det(x, step)
 
     @nn.compact
-    def forward_and_log_det(self, x, step=None, V=None):
+    def forward_and_log_det(
+        self, x: jax.Array, step: jax.Array | None = None, V: jax.Array | None = None
+    ) -> WithLogDet:
         """From x (B, D) to y (B, D) and log|det W| (B,).
 
-        For 'amortised' in training, step: () int32; without it the gradient is the ordinary one. A given
-        V (D, D), which stands for W^-T, makes the gradient amortised with it, whatever `gradient` says.
+        Args:
+            step: () int32, for 'amortised' in training; without it the gradient is the ordinary one.
+            V: (D, D), a lagged inverse that is kept elsewhere, to stand for W^-T in the ordinary gradient. ValueError
+                with any other gradient.
         """
+        if V is not None and self.gradient != 'ordinary':
+            raise ValueError(
+                'V stands for W^-T in the ordinary gradient, got it with gradient='
+                f"{self.gradient!r}: leave it out, or choose gradient='ordinary'."
+            )
         W, b = self._parameters(x)
-        if V is None and self.gradient == 'amortised':
-            V = self._kept_inverse(W, step)
-        if V is not None:
-            return amortised_affine(x, W, b, V)
+        if self.gradient == 'relative':
+            return relative_affine(x, W, b)
         if self.gradient == 'equivariant':
             S = self.param(OUTPUT_MOMENTS, nn.initializers.zeros, W.shape[1:], W.dtype)
             return equivariant_affine(x, W, b, S)
-        affine = relative_affine if self.gradient == 'relative' else ordinary_affine
-        return affine(x, W, b)
+        if self.gradient == 'amortised':
+            kept = lagged_inverses(self, (W,), step, self.refresh_every, self.inversion)
+            V = None if kept is None else kept[0]
+        return ordinary_affine(x, W, b) if V is None else lagged_affine(x, W, b, V)
 
-    @nn.compact
-    def _kept_inverse(self, W, step):
-        kept = self.variable('cache', 'inverses', first_inverses, (W,))
-        if step is None:
-            return None
-        if self.is_mutable_collection('cache'):
-            kept.value = refreshed(kept.value, (W,), step, self.refresh_every, self.inversion)
-        return kept.value.V[0]
-
-    def inverse_and_log_det(self, z):
+    def inverse_and_log_det(self, z: jax.Array) -> WithLogDet:
         """From y (B, D) to x (B, D) and -log|det W| (B,); its gradients are ordinary."""
         W, b = self._parameters(z)
         y = widen(z) if b is None else widen(z) - b[None]
@@ -130,15 +132,16 @@ class RelativeAffine(nn.Module):
         return x.astype(z.dtype), jnp.full(z.shape[:1], log_det, wide_dtype(z))
 
 
-def whitening(x):
+def whitening(x: jax.Array) -> tuple[jax.Array, jax.Array]:
     """W (D, D) and b (D,) with x W + b centred and of covariance S / (S + 1e-3), for rows x (N, D).
 
     Raises ValueError for fewer than two rows.
     """
     if len(x) < 2:
         raise ValueError(
-            f"start='whiten' is made from the rows that the layer is initialised with and needs at least 2, "
-            f"got {len(x)}: initialise with rows of the data, or choose start='orthogonal'."
+            "start='whiten' is made from the rows that the layer is initialised with and needs "
+            f'at least 2, got {len(x)}: initialise with rows of the data, or choose '
+            "start='orthogonal'."
         )
     mean = x.mean(0)
     centred = x - mean[None]

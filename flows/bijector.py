@@ -1,10 +1,14 @@
 """The contract that every invertible map keeps, and the composition of such maps."""
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Protocol, TypeVar
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
+
+T = TypeVar('T')
+WithLogDet = tuple[jax.Array, jax.Array]  # a result, and the log-determinant (B,) that goes with it
 
 
 class Bijector(Protocol):
@@ -16,24 +20,26 @@ class Bijector(Protocol):
     of x is kept.
     """
 
-    def forward_and_log_det(self, x):
+    def forward_and_log_det(self, x: jax.Array) -> WithLogDet:
         """From data x (B, D) to latent z (B, D) and log|det dz/dx| (B,)."""
+        ...
 
-    def inverse_and_log_det(self, z):
+    def inverse_and_log_det(self, z: jax.Array) -> WithLogDet:
         """From latent z (B, D) to data x (B, D) and log|det dx/dz| (B,)."""
+        ...
 
 
-def wide_dtype(x):
+def wide_dtype(x: jax.Array) -> jnp.dtype:
     """The float type of log-densities of x: float32, or float64 where x has it."""
     return jnp.promote_types(x.dtype, jnp.float32)
 
 
-def widen(x):
+def widen(x: jax.Array) -> jax.Array:
     """`x` in the float type of its log-densities."""
     return x.astype(wide_dtype(x))
 
 
-def check_float(what, x):
+def check_float(what: str, x: jax.Array) -> None:
     """Raise a ValueError unless x has a floating-point dtype, to which `what` casts its parameters or its result."""
     if not jnp.issubdtype(x.dtype, jnp.floating):
         raise ValueError(
@@ -42,7 +48,7 @@ def check_float(what, x):
         )
 
 
-def zero_log_det(x):
+def zero_log_det(x: jax.Array) -> jax.Array:
     """The log-determinant (B,) of a map of x (B, D) that keeps volume."""
     return jnp.zeros(x.shape[:1], wide_dtype(x))
 
@@ -55,9 +61,9 @@ class Chain(nn.Module):
             ... by position.
     """
 
-    layers: Sequence[Any]
+    layers: Sequence[Bijector]
 
-    def forward_and_log_det(self, x):
+    def forward_and_log_det(self, x: jax.Array) -> WithLogDet:
         """From x (B, D) to z (B, D) and log|det dz/dx| (B,)."""
         log_det = zero_log_det(x)
         for layer in self.layers:
@@ -65,10 +71,15 @@ class Chain(nn.Module):
             log_det += term
         return x, log_det
 
-    def inverse_and_log_det(self, z):
+    def inverse_and_log_det(self, z: jax.Array) -> WithLogDet:
         """From z (B, D) to x (B, D) and log|det dx/dz| (B,)."""
         log_det = zero_log_det(z)
         for layer in reversed(self.layers):
             z, term = layer.inverse_and_log_det(z)
             log_det += term
         return z, log_det
+
+
+def own_copy(component: T) -> T:
+    """The component itself or, of a Linen module, a copy with parameters of its own, for use in another's `setup`."""
+    return component.copy() if isinstance(component, nn.Module) else component

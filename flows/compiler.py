@@ -38,7 +38,7 @@ def set_flag() -> None:
         )
 
 
-def _started():
+def _started() -> bool:
     # JAX has no public function that says so without starting its backend; VERSION has this one.
     from jax._src.xla_bridge import backends_are_initialized
 

@@ -5,6 +5,9 @@ than channels last (jax-ml/jax#12868). Training steps are in a loop, and such ar
 that autodiff makes of a gradient.
 """
 
+import functools
+import operator
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -20,7 +23,7 @@ class Conv3x3(nn.Module):
     features: int
 
     @nn.compact
-    def __call__(self, x):
+    def __call__(self, x: jax.Array) -> jax.Array:
         """x: (B, H, W, C) -> (B, H, W, features)."""
         shape = 3, 3, x.shape[-1], self.features
         kernel = self.param('kernel', nn.initializers.lecun_normal(), shape)
@@ -28,16 +31,17 @@ class Conv3x3(nn.Module):
         return conv3x3(x, kernel) + jnp.expand_dims(bias, (0, 1, 2))
 
 
-def conv3x3(x, kernel):
+def conv3x3(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """out[h, w] = sum_ij x[h + i - 1, w + j - 1] kernel[i, j], x (B, H, W, C), kernel (3, 3, C, O)."""
     _, _, channels, features = kernel.shape
     # What every pixel sends to each of the nine around it, side by side: (B, H, W, 9 O).
     sent = x @ kernel.transpose(2, 0, 1, 3).reshape(channels, 9 * features)
     parts = jnp.split(sent, 9, axis=-1)
-    return sum(_shifted(part, 1 - n // 3, 1 - n % 3) for n, part in enumerate(parts))
+    shifted = (_shifted(part, 1 - n // 3, 1 - n % 3) for n, part in enumerate(parts))
+    return functools.reduce(operator.add, shifted)
 
 
-def _shifted(images, down, right):
+def _shifted(images: jax.Array, down: int, right: int) -> jax.Array:
     """images (B, H, W, C) moved by so many rows and columns, zeros where nothing arrives."""
     zero = jnp.zeros((), images.dtype)
     return jax.lax.pad(images, zero, [(0, 0, 0), (down, -down, 0), (right, -right, 0), (0, 0, 0)])

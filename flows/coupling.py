@@ -1,89 +1,64 @@
-"""Partitions of the components of x into two parts, and the additive coupling of the parts.
+"""Coupling layer: one part of x drives, the other goes through a transformer.
 
-Dinh, Krueger, Bengio, 'NICE: Non-linear independent components estimation', 2014, arXiv:1410.8516.
+Dinh, Sohl-Dickstein, Bengio, "Density estimation using Real NVP", 2017, arXiv:1605.08803. With
+x = [x_1, x_2] along the last axis,
+
+    z_1 = x_1,   z_2 = tau(x_2; theta(x_1)),   log|det dz/dx| = sum log tau'(x_2; theta(x_1)).
 """
-
-from collections.abc import Callable
-from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from flax import struct
 
-from flows.bijector import zero_log_det
-
-
-@struct.dataclass
-class Stripes:
-    """Components `first`, `first` + 2, ... are part one, the others part two; `first` is 0 or 1."""
-
-    first: int = struct.field(pytree_node=False)
-
-    def split(self, x):
-        """x (B, D) as its parts x_1 (B, D_1) and x_2 (B, D_2)."""
-        return x[:, self.first :: 2], x[:, 1 - self.first :: 2]
-
-    def merge(self, x_1, x_2):
-        """The x (B, D) whose parts are x_1 and x_2."""
-        width = x_1.shape[1] + x_2.shape[1]
-        return _spread(x_1, self.first, width) + _spread(x_2, 1 - self.first, width)
+from flows.bijector import WithLogDet
+from flows.masks import HalfMask, Mask
+from flows.transformers import BoundedAffine, Transformer
 
 
-def _spread(part, start, width):
-    # Zeros in between: a pad is a plain copy on every device, where a scatter is not.
-    covered = max(2 * part.shape[1] - 1, 0)
-    padding = [(0, 0, 0), (start, width - start - covered, 1)]
-    return jax.lax.pad(part, jnp.zeros((), part.dtype), padding)
+class Coupling(nn.Module):
+    """Condition on one part of the last axis, transform the other.
 
-
-@struct.dataclass
-class Halves:
-    """The first D // 2 components are part one, the rest part two."""
-
-    def split(self, x):
-        """x (B, D) as its parts x_1 (B, D // 2) and x_2 (B, D - D // 2)."""
-        middle = x.shape[1] // 2
-        return x[:, :middle], x[:, middle:]
-
-    def merge(self, x_1, x_2):
-        """The x (B, D) whose parts are x_1 and x_2."""
-        return jnp.concatenate([x_1, x_2], axis=1)
-
-
-@struct.dataclass
-class Reverse:
-    """z = x with the order of its components reversed."""
-
-    def forward_and_log_det(self, x):
-        """From x (B, D) to z (B, D) and 0 (B,)."""
-        return x[:, ::-1], zero_log_det(x)
-
-    def inverse_and_log_det(self, z):
-        """From z (B, D) to x (B, D) and 0 (B,)."""
-        return z[:, ::-1], zero_log_det(z)
-
-
-class AdditiveCoupling(nn.Module):
-    """z_1 = x_1, z_2 = x_2 + m(x_1); the determinant is 1.
+    For vectors and for channel-last images.
 
     Attributes:
-        partition: what makes x_1 and x_2 of x, `Stripes` or `Halves`.
-        m: any function m(x_1, D_2) -> (B, D_2), of x_1 (B, D_1); a Linen module such as `MLP`, or a
-            plain function.
+        conditioner: module from x_1 to features with the same leading axes. The layer after it is
+            the coupling's own: dense on the last axis (for images a 1x1 convolution) and
+            zero-initialised, so that the coupling starts as the identity.
+        transformer: tau.
+        mask: which part is which.
     """
 
-    partition: Any
-    m: Callable
+    conditioner: nn.Module
+    transformer: Transformer = BoundedAffine()
+    mask: Mask = HalfMask()
 
-    def forward_and_log_det(self, x):
-        """From x (B, D) to z (B, D) and 0 (B,)."""
-        x_1, x_2 = self.partition.split(x)
-        z_2 = x_2 + self.m(x_1, x_2.shape[1])
-        return self.partition.merge(x_1, z_2), zero_log_det(x)
+    def forward_and_log_det(self, x: jax.Array) -> WithLogDet:
+        """x: (B, ..., C) -> z of the same shape and log_det (B,)."""
+        x_1, x_2 = self._split(x)
+        theta = self._theta(x_1, x_2.shape[-1])
+        z_2, log_slope = self.transformer.forward_and_log_slope(x_2, theta)
+        return self.mask.merge(x_1, z_2), _sum_per_example(log_slope)
 
-    def inverse_and_log_det(self, z):
-        """From z (B, D) to x (B, D) and 0 (B,)."""
-        z_1, z_2 = self.partition.split(z)
-        x_2 = z_2 - self.m(z_1, z_2.shape[1])
-        return self.partition.merge(z_1, x_2), zero_log_det(z)
+    def inverse_and_log_det(self, z: jax.Array) -> WithLogDet:
+        """The inverse of `forward_and_log_det`, with its own log_det."""
+        z_1, z_2 = self._split(z)
+        theta = self._theta(z_1, z_2.shape[-1])
+        x_2, log_slope = self.transformer.inverse_and_log_slope(z_2, theta)
+        return self.mask.merge(z_1, x_2), _sum_per_example(log_slope)
+
+    @nn.compact
+    def _theta(self, x_1: jax.Array, width: int) -> list[jax.Array]:
+        number = self.transformer.num_parameters
+        output = nn.Dense(number * width, kernel_init=nn.initializers.zeros, name='output')
+        return jnp.split(output(self.conditioner(x_1)), number, axis=-1)
+
+    def _split(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+        if x.shape[-1] < 2:
+            raise ValueError(
+                f'a coupling needs at least 2 entries on the last axis, found shape {x.shape}.'
+            )
+        return self.mask.split(x)
+
+
+def _sum_per_example(values: jax.Array) -> jax.Array:
+    return values.sum(axis=tuple(range(1, values.ndim)))

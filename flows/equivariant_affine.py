@@ -15,17 +15,20 @@ and the step R diag(S)^-1/2 is equivariant still. They cost O(B D), and are mome
 a batch's mean, so that they are the same however a batch is dealt out to devices.
 """
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from flows.bijector import WithLogDet
 from flows.relative_affine import relative_affine
 
 # The parameter of an affine layer whose gradient is the second moments. Checkpoints have it under this name.
 OUTPUT_MOMENTS = 'S'
 
 
-def has_output_moments(tree):
+def has_output_moments(tree: Any) -> bool:
     """Whether a tree is the parameters, or gradients, of one affine layer with second moments.
 
     These are W (D, D), S (D,) and b (D,), or no b, and nothing else: an S of another layer is not taken for moments.
@@ -38,7 +41,7 @@ def has_output_moments(tree):
 
 
 @jax.custom_vjp
-def equivariant_affine(x, W, b, S):
+def equivariant_affine(x: jax.Array, W: jax.Array, b: jax.Array | None, S: jax.Array) -> WithLogDet:
     """`relative_affine` in value and gradient; the cotangent of S, (D,), is the second moments of this batch.
 
     They are of the loss whose mean over the examples is differentiated: with weights w_n = -dl/d(log|det W|)_n that
@@ -48,12 +51,14 @@ def equivariant_affine(x, W, b, S):
     return relative_affine(x, W, b)
 
 
-def _forward(x, W, b, S):
+def _forward(
+    x: jax.Array, W: jax.Array, b: jax.Array | None, S: jax.Array
+) -> tuple[WithLogDet, Any]:
     out, vjp = jax.vjp(relative_affine, x, W, b)
     return out, (vjp, out[0], b, S)
 
 
-def _backward(residuals, cotangents):
+def _backward(residuals: Any, cotangents: WithLogDet) -> tuple[jax.Array | None, ...]:
     vjp, y, b, S = residuals
     delta, log_det_bar = cotangents
     w = -log_det_bar.astype(S.dtype)
@@ -61,7 +66,7 @@ def _backward(residuals, cotangents):
     return *vjp(cotangents), moments
 
 
-def _weighted_moments(y, delta, w, *, bias):
+def _weighted_moments(y: jax.Array, delta: jax.Array, w: jax.Array, *, bias: bool) -> jax.Array:
     """S from y (B, D), the cotangents delta (B, D) of sum_n w_n l_n, and the weights w (B,)."""
     width = y.shape[1]
     squares = (y**2).sum(axis=1) + (1 if bias else 0)

@@ -1,56 +1,70 @@
-"""What exact flows share: log p(x) = log p_Z(f(x)) + log|det df/dx|, bijector f and prior p_Z."""
+"""What exact flows share: log p(x) = log p_Z(f(x)) + log|det df/dx|, bijector f and base density p_Z."""
 
-import flax.linen as nn
+from typing import ClassVar
 
-from flows.priors import prior
+import jax
+
+from flows.base_densities import BaseDensity, Gaussian
+from flows.bijector import WithLogDet
+from flows.model import LikelihoodModel, Terms
 
 
-class Flow(nn.Module):
+class Flow(LikelihoodModel):
     """Base of the exact flows. A subclass adds the two methods of a bijector and `num_features`.
 
     Attributes:
-        prior: name of the density of z, see `flows.PRIORS`.
+        base: the density of z.
 
     `is_onto` says whether f reaches all of the latent space; where it does not, `warning` says what
     that means and `sample` refuses. A subclass with a RelativeAffine inside overrides `objective`,
     so that no named term but `loss` needs log|det W|.
     """
 
-    prior: str = 'gaussian'
+    base: BaseDensity = Gaussian()
 
-    exact = True
-    is_onto = True
-
-    def __post_init__(self):
-        prior(self.prior)
-        super().__post_init__()
+    exact: ClassVar[bool] = True
 
     @property
-    def warning(self):
-        """One sentence that a user should read before training, or None."""
+    def num_features(self) -> int:
+        """The width D of an initialised model."""
+        raise NotImplementedError
+
+    @property
+    def warning(self) -> str:
+        """What it means that the flow is not onto."""
         if self.is_onto:
-            return None
+            return ''
         return (
             f'{type(self).__name__} does not reach the whole latent space, so its density '
             'integrates to less than one, its log-likelihood is a lower bound of the normalised '
             'one and it cannot be sampled: choose smooth_leaky_relu or leaky_tanh.'
         )
 
-    def objective(self, x, keys, step):
+    def forward_and_log_det(self, x: jax.Array) -> WithLogDet:
+        """From x (B, D) to z (B, D) and log|det dz/dx| (B,)."""
+        raise NotImplementedError
+
+    def inverse_and_log_det(self, z: jax.Array) -> WithLogDet:
+        """From z (B, D) to x (B, D) and log|det dx/dz| (B,)."""
+        raise NotImplementedError
+
+    def objective(self, x: jax.Array, keys: jax.Array | None, step: jax.Array | None) -> Terms:
         """{'loss', 'nll'}, both -log p(x) in nats, (B,), for x (B, D)."""
         del keys, step
         nll = -self.log_likelihood(x)
         return {'loss': nll, 'nll': nll}
 
-    def log_likelihood(self, x, keys=None, num_samples=None):
+    def log_likelihood(
+        self, x: jax.Array, keys: jax.Array | None = None, num_samples: int | None = None
+    ) -> jax.Array:
         """log p(x) in nats, exact, (B,), for x (B, D); keys and num_samples are not needed."""
         del keys, num_samples
         z, log_det = self.forward_and_log_det(x)
-        return prior(self.prior).log_prob(z) + log_det
+        return self.base.log_prob(z) + log_det
 
-    def sample(self, key, n):
+    def sample(self, key: jax.Array, n: int) -> jax.Array:
         """n draws x ~ p(x), (n, D), float32. Raises ValueError where the flow is not onto."""
         if not self.is_onto:
             raise ValueError(self.warning)
-        z = prior(self.prior).sample(key, (n, self.num_features))
+        z = self.base.sample(key, (n, self.num_features))
         return self.inverse_and_log_det(z)[0]

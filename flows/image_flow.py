@@ -6,30 +6,35 @@ Nielsen et al., "SurVAE flows", 2020, arXiv:2007.02731 (dequantisation and augme
 
     v = (x + u)/levels, u ~ U[0, 1)^D;   y = [v, a], a ~ U[0, 1)^(one channel)
     z = f(y), f a multi-scale flow
-    log p(x) >= E_{u,a}[ log N(z; 0, I) + log|det df/dy| ] - D log levels
+    log P(x) >= E_{u,a}[ log p(z) + log|det df/dy| ] - D log levels
 
 so what the model gives is a lower bound, although f is exact. With the default fields it has the
 3,634,680 parameters of the published architecture.
 """
 
 import math
+from typing import ClassVar
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from flows import importance
 from flows.actnorm import ActNorm
-from flows.affine_coupling import AffineCoupling
-from flows.bijector import Chain, zero_log_det
+from flows.base_densities import BaseDensity, Gaussian
+from flows.bijector import Bijector, Chain, WithLogDet, zero_log_det
+from flows.choice import choose
 from flows.convolution import Conv3x3
+from flows.coupling import Coupling
 from flows.invertible_conv import InvertibleConv
 from flows.keys import fold_in
-from flows.priors import Gaussian
+from flows.model import LikelihoodModel, Terms
 from flows.squeeze import Slice, Squeeze
 from flows.surjections import UniformAugmentation, UniformDequantisation
+from flows.transformers import BoundedAffine, Transformer
 
 # What an example's key is split into.
-DEQUANTISE, AUGMENT, BLOCK = 0, 1, 2
+DEQUANTISE, AUGMENT, DRAWS = 0, 1, 2
 
 
 class DenseNet(nn.Module):
@@ -44,7 +49,7 @@ class DenseNet(nn.Module):
     growth: int = 16
 
     @nn.compact
-    def __call__(self, x):
+    def __call__(self, x: jax.Array) -> jax.Array:
         x = features = nn.Dense(self.width)(x)
         for _ in range(self.depth):
             h = nn.relu(nn.Dense(features.shape[-1])(features))
@@ -59,24 +64,29 @@ class MultiScaleFlow(nn.Module):
 
     At each scale `couplings` times coupling, ActNorm and 1x1 convolution; between scales 2x2
     squeeze, after which half of the channels are finished.
+
+    Attributes:
+        scales: how many; images have a height and a width divisible by 2^(scales - 1).
+        couplings: at each scale.
+        conditioner, transformer: of each coupling, see `Coupling`; each has a copy of the conditioner.
     """
 
     scales: int = 3
     couplings: int = 4
-    log_scale_bound: float = 2.0
-    conditioner: DenseNet = DenseNet()
+    conditioner: nn.Module = DenseNet()
+    transformer: Transformer = BoundedAffine()
 
-    def setup(self):
+    def setup(self) -> None:
         self.steps = [Chain(self._layers()) for _ in range(self.scales)]
 
-    def _layers(self):
-        layers = []
+    def _layers(self) -> list[Bijector]:
+        layers: list[Bijector] = []
         for _ in range(self.couplings):
-            coupling = AffineCoupling(self.conditioner.clone(), self.log_scale_bound)
+            coupling = Coupling(self.conditioner.copy(), self.transformer)
             layers += [coupling, ActNorm(), InvertibleConv()]
         return layers
 
-    def forward_and_log_det(self, x):
+    def forward_and_log_det(self, x: jax.Array) -> WithLogDet:
         """From images to latents z (B, H * W * C) and log_det (B,).
 
         x: (B, H, W, C), H and W divisible by 2^(scales - 1).
@@ -91,7 +101,7 @@ class MultiScaleFlow(nn.Module):
             log_det += term
         return jnp.concatenate([*finished, x.reshape(len(x), -1)], axis=-1), log_det
 
-    def inverse_and_log_det(self, z, shape):
+    def inverse_and_log_det(self, z: jax.Array, shape: tuple[int, int, int]) -> WithLogDet:
         """z: (B, H * W * C), shape: (H, W, C) of the image -> x (B, H, W, C), log_det (B,)."""
         h, w, c = shape
         log_det, finished = zero_log_det(z), []
@@ -109,63 +119,64 @@ class MultiScaleFlow(nn.Module):
         return x, log_det
 
 
-class ImageFlow(nn.Module):
+class ImageFlow(LikelihoodModel):
     """Density of images with whole values 0 .. levels - 1, flattened (B, D) in the order height,
     width, channel.
 
     Attributes:
-        shape: (H, W, C) of an image; H and W divisible by 2^(scales - 1).
-        levels: number of values of a pixel, 2 for binarised images.
-        scales, couplings, log_scale_bound: see `MultiScaleFlow`.
-        width, depth, growth: see `DenseNet`.
+        shape: (H, W, C) of an image, which `flow` takes with the channels of `augmentation` added.
+        flow: f.
+        dequantisation: v from x; by default for the two levels of binarised images.
+        augmentation: y from v.
+        base: density of z.
     """
 
     shape: tuple[int, int, int] = (28, 28, 1)
-    levels: int = 2
-    scales: int = 3
-    couplings: int = 4
-    log_scale_bound: float = 2.0
-    width: int = 64
-    depth: int = 8
-    growth: int = 16
+    flow: MultiScaleFlow = MultiScaleFlow()
+    dequantisation: UniformDequantisation = UniformDequantisation(levels=2)
+    augmentation: UniformAugmentation = UniformAugmentation()
+    base: BaseDensity = Gaussian()
 
-    exact = False
+    exact: ClassVar[bool] = False
 
-    def setup(self):
-        conditioner = DenseNet(self.width, self.depth, self.growth, parent=None)
-        self.flow = MultiScaleFlow(
-            self.scales, self.couplings, self.log_scale_bound, conditioner=conditioner
-        )
-        self.dequantisation = UniformDequantisation(self.levels)
-        self.augmentation = UniformAugmentation()
-
-    def elbo(self, x, keys):
+    def elbo(self, x: jax.Array, keys: jax.Array) -> jax.Array:
         """The bound on log P(x) in nats from one draw of u and a, (B,), for x (B, D)."""
         images = x.reshape(len(x), *self.shape)
         v, bound = self.dequantisation.forward_and_bound(images, fold_in(keys, DEQUANTISE))
         y, term = self.augmentation.forward_and_bound(v, fold_in(keys, AUGMENT))
         z, log_det = self.flow.forward_and_log_det(y)
-        return Gaussian().log_prob(z) + log_det + bound + term
+        return self.base.log_prob(z) + log_det + bound + term
 
-    def objective(self, x, keys, step):
+    def objective(self, x: jax.Array, keys: jax.Array, step: jax.Array) -> Terms:
         """{'loss', 'elbo'}, the loss being -elbo, in nats, (B,)."""
         del step
         elbo = self.elbo(x, keys)
         return {'loss': -elbo, 'elbo': elbo}
 
-    def log_likelihood(self, x, keys, num_samples):
+    def log_likelihood(self, x: jax.Array, keys: jax.Array, num_samples: int) -> jax.Array:
         """The log-mean-exp of `num_samples` bounds, (B,): a bound that tightens with their number."""
+        return self.importance_estimate(x, keys, num_samples).log_likelihood
 
-        def one(_, sample):
-            return None, self.elbo(x, fold_in(fold_in(keys, BLOCK), sample))
+    def importance_estimate(
+        self, x: jax.Array, keys: jax.Array, num_samples: int, proposal: str = 'posterior'
+    ) -> importance.Estimate:
+        """`importance.Estimate` of log P(x) from `num_samples` draws of u and a; they are the only proposal."""
+        choose('proposal', proposal, ('posterior',))
+        draws = fold_in(keys, DRAWS)
 
-        _, bounds = jax.lax.scan(one, None, jnp.arange(num_samples))
-        return jax.nn.logsumexp(bounds, axis=0) - jnp.log(num_samples)
+        def log_weights(block: jax.Array, size: int) -> jax.Array:
+            def one(_: None, sample: jax.Array) -> tuple[None, jax.Array]:
+                return None, self.elbo(x, fold_in(draws, sample))
 
-    def sample(self, key, n):
+            return jax.lax.scan(one, None, block * size + jnp.arange(size))[1]
+
+        return importance.estimate(log_weights, num_samples)
+
+    def sample(self, key: jax.Array, n: int) -> jax.Array:
         """n images of whole values, (n, D) float32."""
         h, w, c = self.shape
-        z = Gaussian().sample(key, (n, h * w * (c + 1)))
-        y, _ = self.flow.inverse_and_log_det(z, (h, w, c + 1))
+        shape = (h, w, c + self.augmentation.channels)
+        z = self.base.sample(key, (n, math.prod(shape)))
+        y, _ = self.flow.inverse_and_log_det(z, shape)
         images = self.dequantisation.inverse(self.augmentation.inverse(y))
         return images.reshape(n, math.prod(self.shape))

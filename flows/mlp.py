@@ -1,40 +1,55 @@
-"""Fully connected network with ReLU, the conditioner of coupling layers."""
+"""Fully connected networks with ReLU, the conditioners of coupling layers."""
 
 import flax.linen as nn
 import jax
 
 from flows.bijector import check_float, wide_dtype
-
-
-def small_uniform(key, shape, dtype):
-    """U(-1 / sqrt(fan_in), 1 / sqrt(fan_in)), the default of the PyTorch implementations of NICE.
-
-    Six such layers shrink their input about a hundredfold: a coupling starts near the identity.
-    """
-    bound = max(shape[0], 1) ** -0.5
-    return jax.random.uniform(key, shape, dtype, -bound, bound)
+from flows.initialisers import uniform_by_fan_in, uniform_within
 
 
 class MLP(nn.Module):
     """`hidden_layers` dense layers of `hidden_units` with ReLU, then a linear layer to the outputs.
 
-    Kernels start uniform on +-1 / sqrt(fan_in), biases at zero. Raises ValueError for an input of
-    integers or booleans.
+    Kernels start uniform on +-1 / sqrt(fan_in), the default of the PyTorch implementations of NICE, biases at zero. Six
+    such layers shrink their input about a hundredfold: a coupling starts near the identity. Raises ValueError for an
+    input of integers or booleans.
     """
 
     hidden_layers: int
     hidden_units: int
 
     @nn.compact
-    def __call__(self, x, num_outputs):
+    def __call__(self, x: jax.Array, num_outputs: int) -> jax.Array:
         """(B, num_outputs) from x (B, K), in the dtype of x."""
         check_float('MLP', x)
 
-        def dense(width):
-            dtypes = {'dtype': x.dtype, 'param_dtype': wide_dtype(x)}
-            return nn.Dense(width, kernel_init=small_uniform, **dtypes)
+        def dense(width: int) -> nn.Dense:
+            return nn.Dense(
+                width,
+                kernel_init=uniform_by_fan_in,
+                dtype=x.dtype,
+                param_dtype=wide_dtype(x),
+            )
 
         h = x
         for _ in range(self.hidden_layers):
             h = nn.relu(dense(self.hidden_units)(h))
         return dense(num_outputs)(h)
+
+
+class MLPConditioner(nn.Module):
+    """Dense layers with ReLU on the last axis, whose features a `Coupling` turns into parameters.
+
+    Weights and biases start uniform within 1/sqrt(fan_in). With zero biases and a single input, as
+    for two features, all units of the first layer would have their kink at 0.
+    """
+
+    hidden: tuple[int, ...] = (200, 100)
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """(..., hidden[-1]) from x (..., K)."""
+        for width in self.hidden:
+            start = uniform_within(x.shape[-1] ** -0.5)
+            x = nn.relu(nn.Dense(width, kernel_init=start, bias_init=start)(x))
+        return x

@@ -13,21 +13,23 @@ import jax.numpy as jnp
 RESIDUAL = 1e-2
 MOST_ITERATIONS = 100
 
+Carry = tuple[jax.Array, jax.Array, jax.Array, int]  # C, |I - W C|_F, W C and the count
 
-def newton_schulz(W, C):
+
+def newton_schulz(W: jax.Array, C: jax.Array) -> jax.Array:
     """The inverse of W (D, D) by iterations from C (D, D), or from a safe start where C is too far off."""
 
-    def residual(C):
+    def residual(C: jax.Array) -> tuple[jax.Array, jax.Array]:
         # |I - W C|_F, and W C for the iteration.
         product = W @ C
         return jnp.linalg.norm(jnp.eye(len(W), dtype=W.dtype) - product), product
 
-    def goes_on(carry):
+    def goes_on(carry: Carry) -> jax.Array:
         _, off, _, count = carry
         # Written so that a residual that is not a number goes on as well, to the safe start.
         return ~(off <= RESIDUAL) & (count < MOST_ITERATIONS)
 
-    def iterate(carry):
+    def iterate(carry: Carry) -> Carry:
         C, off, product, count = carry
         improved = 2 * C - C @ product
         new_off, new_product = residual(improved)
@@ -42,6 +44,6 @@ def newton_schulz(W, C):
     return 2 * C - C @ product
 
 
-def safe_start(W):
+def safe_start(W: jax.Array) -> jax.Array:
     """W^T / (|W|_1 |W|_inf), from which the iterations converge for every W that has an inverse."""
     return W.T / (jnp.abs(W).sum(0).max() * jnp.abs(W).sum(1).max())

@@ -1,7 +1,7 @@
 """The affine layer y = x W + b, trained by the relative gradient.
 
-Gresele, Fissore, Javaloy, Schoelkopf, Hyvarinen, 'Relative gradient optimization of the Jacobian
-term in unsupervised deep learning', 2020, arXiv:2006.15090.
+Gresele, Fissore, Javaloy, Schoelkopf, Hyvarinen, "Relative gradient optimization of the Jacobian
+term in unsupervised deep learning", 2020, arXiv:2006.15090.
 
 With M = [[W, 0], [b, 1]] the layer reads [y, 1] = [x, 1] M. The relative gradient is M M^T times
 the ordinary gradient of the whole per-layer term, log|det W| included. With delta = dl/dy (rows)
@@ -14,13 +14,15 @@ for M^T [x, 1]^T = [y, 1]^T, and M M^T applied to the gradient [[W^-T], [0]] of 
 Without bias, y = x W and the term of b falls away.
 """
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
-from flows.bijector import check_float, wide_dtype, widen
+from flows.bijector import WithLogDet, check_float, wide_dtype, widen
 
 
-def ordinary_affine(x, W, b=None):
+def ordinary_affine(x: jax.Array, W: jax.Array, b: jax.Array | None = None) -> WithLogDet:
     """y = x W + b and log|det W| once per example, differentiated by autodiff.
 
     Args:
@@ -42,7 +44,7 @@ def ordinary_affine(x, W, b=None):
 
 
 @jax.custom_vjp
-def relative_affine(x, W, b=None):
+def relative_affine(x: jax.Array, W: jax.Array, b: jax.Array | None = None) -> WithLogDet:
     """`ordinary_affine` in value, with the relative gradient of W and b as its backward pass.
 
     The backward pass costs O(B D^2); the gradient of x is the ordinary one. Reverse mode only:
@@ -54,12 +56,14 @@ def relative_affine(x, W, b=None):
     return ordinary_affine(x, W, b)
 
 
-def _relative_forward(x, W, b):
+def _relative_forward(
+    x: jax.Array, W: jax.Array, b: jax.Array | None
+) -> tuple[WithLogDet, tuple[jax.Array | None, ...]]:
     y, log_det = ordinary_affine(x, W, b)
     return (y, tie(log_det, y)), (y, W, b)
 
 
-def tie(log_det, y):
+def tie(log_det: jax.Array, y: jax.Array) -> jax.Array:
     """log_det (B,) as a function of y (B, D), with the same values.
 
     Under a vmap over examples alone, log_det would be one value for all of them and a backward rule would count its
@@ -68,7 +72,7 @@ def tie(log_det, y):
     return jnp.where(y[:, 0] == y[:, 0], log_det, log_det)
 
 
-def _relative_backward(residuals, cotangents):
+def _relative_backward(residuals: Any, cotangents: WithLogDet) -> tuple[jax.Array | None, ...]:
     y, W, b = residuals
     delta, log_det_bar = cotangents
     s = log_det_bar.sum().astype(W.dtype)

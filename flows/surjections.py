@@ -14,6 +14,7 @@ over several draws is a bound too, and a tighter one.
 
 import math
 
+import jax
 import jax.numpy as jnp
 from flax import struct
 
@@ -24,12 +25,14 @@ from flows.keys import uniform
 class StandardUniform:
     """The uniform density on the unit cube."""
 
-    def log_prob(self, u):
+    def log_prob(self, u: jax.Array) -> jax.Array:
         """log p(u), (B,), for u (B, ...): 0 inside the cube, -inf if any entry is outside."""
         inside = ((u >= 0) & (u <= 1)).reshape(len(u), -1).all(axis=1)
         return jnp.where(inside, jnp.zeros((), u.dtype), -jnp.inf)
 
-    def sample(self, keys, shape, dtype=jnp.float32):
+    def sample(
+        self, keys: jax.Array, shape: tuple[int, ...], dtype: jnp.dtype = jnp.float32
+    ) -> jax.Array:
         """Draws (B, *shape), one key per example."""
         return uniform(keys, shape, dtype)
 
@@ -40,7 +43,7 @@ class UniformDequantisation:
 
     levels: int = struct.field(pytree_node=False, default=2)
 
-    def forward_and_bound(self, x, keys):
+    def forward_and_bound(self, x: jax.Array, keys: jax.Array) -> tuple[jax.Array, jax.Array]:
         """x: (B, ...) whole numbers, keys (B,) -> z of the same shape and -log q(z | x) (B,)."""
         # Rounding must not carry x + u, u < 1, into the next cell.
         inside = jnp.nextafter(x + 1, x)
@@ -48,7 +51,7 @@ class UniformDequantisation:
         log_volume = math.prod(x.shape[1:]) * math.log(self.levels)
         return z, jnp.full(len(x), -log_volume, x.dtype)
 
-    def inverse(self, z):
+    def inverse(self, z: jax.Array) -> jax.Array:
         """z: (B, ...) reals -> x, the level whose cell holds z; beyond the ends the last one."""
         return jnp.clip(jnp.floor(z * self.levels), 0, self.levels - 1)
 
@@ -59,12 +62,12 @@ class UniformAugmentation:
 
     channels: int = struct.field(pytree_node=False, default=1)
 
-    def forward_and_bound(self, x, keys):
+    def forward_and_bound(self, x: jax.Array, keys: jax.Array) -> tuple[jax.Array, jax.Array]:
         """x: (B, ..., C), keys (B,) -> z (B, ..., C + channels) and -log q(u) = 0 (B,)."""
         q = StandardUniform()
         u = q.sample(keys, (*x.shape[1:-1], self.channels), x.dtype)
         return jnp.concatenate([x, u], axis=-1), -q.log_prob(u)
 
-    def inverse(self, z):
+    def inverse(self, z: jax.Array) -> jax.Array:
         """z: (B, ..., C + channels) -> x (B, ..., C)."""
         return z[..., : -self.channels]

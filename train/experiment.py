@@ -117,9 +117,8 @@ def for_use(config):
 def _assemble(config, description, devices):
     Preprocessing.check(config, description)
     model = models.create(config, description)
-    warning = getattr(model, 'warning', None)
-    if warning:
-        logging.warning(warning)
+    if model.warning:
+        logging.warning(model.warning)
     return Experiment(
         config=config,
         description=description,

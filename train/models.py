@@ -1,10 +1,32 @@
 """The models that `config.model` names, built from plain fields."""
 
-from flows import NICE, CouplingFlow, ImageFlow, MLPFlow
+from flows import (
+    MLP,
+    NICE,
+    BoundedAffine,
+    CouplingFlow,
+    ImageFlow,
+    MLPFlow,
+    MultiScaleFlow,
+    RelativeAffine,
+    choose,
+)
 from train import config as defaults
+from train.components import ACTIVATIONS, BASE_DENSITIES, PARTITIONS
 from train.errors import UserError
 from train.step.parallel import AXIS
-from vaes import DRAW, IAFVAE, SAVAE, VAE, VLAE, ConvergenceVAE, HouseholderVAE, LadderVAE
+from vaes import (
+    DRAW,
+    IAFVAE,
+    SAVAE,
+    VAE,
+    VLAE,
+    BernoulliLikelihood,
+    ConvergenceVAE,
+    HouseholderVAE,
+    IndependentGaussian,
+    LadderVAE,
+)
 
 
 def _mlp_flow(config, description):
@@ -15,25 +37,25 @@ def _mlp_flow(config, description):
         )
     return MLPFlow(
         num_layers=config.num_layers,
-        nonlinearity=config.nonlinearity,
-        # As in the published flags, alpha is a parameter of these two alone.
-        alpha=config.alpha if config.nonlinearity in ('smooth_leaky_relu', 'elu') else None,
-        bias=config.bias,
-        prior=config.prior,
-        gradient=config.gradient,
-        refresh_every=config.refresh_every,
-        inversion=config.inversion,
-        start=config.start,
+        activation=choose('nonlinearity', config.nonlinearity, ACTIVATIONS)(config.alpha),
+        layer=RelativeAffine(
+            use_bias=config.bias,
+            gradient=config.gradient,
+            refresh_every=config.refresh_every,
+            inversion=config.inversion,
+            start=config.start,
+        ),
+        base=choose('prior', config.prior, BASE_DENSITIES),
     )
 
 
 def _nice(config, description):
+    masks, mixing = choose('partition', config.partition, PARTITIONS)(config.num_couplings)
     return NICE(
-        num_couplings=config.num_couplings,
-        hidden_layers=config.hidden_layers,
-        hidden_units=config.hidden_units,
-        partition=config.partition,
-        prior=config.prior,
+        masks=masks,
+        mixing=mixing,
+        conditioner=MLP(config.hidden_layers, config.hidden_units),
+        base=choose('prior', config.prior, BASE_DENSITIES),
     )
 
 
@@ -46,15 +68,16 @@ def _flow(config, description):
         return CouplingFlow(
             num_features=description.num_features,
             num_couplings=config.num_couplings,
-            log_scale_bound=config.log_scale_bound,
-            prior=config.prior,
+            transformer=BoundedAffine(config.log_scale_bound),
+            base=choose('prior', config.prior, BASE_DENSITIES),
         )
     _check_binary(config)
     if config.prior != 'gaussian':
         raise ValueError(
             f'config.model=flow has config.prior=gaussian on images; found {config.prior}.'
         )
-    return ImageFlow(shape=description.shape, levels=2, log_scale_bound=config.log_scale_bound)
+    flow = MultiScaleFlow(transformer=BoundedAffine(config.log_scale_bound))
+    return ImageFlow(shape=description.shape, flow=flow)
 
 
 def _study_vae(config, description):
@@ -104,11 +127,11 @@ def _draw(read_error, accumulate):
 
 
 def _output(config, description):
-    """Gaussian for vectors, Bernoulli for binary images."""
+    """p(x | f): Gaussian for vectors, Bernoulli for binary images."""
     if len(description.shape) == 1:
-        return 'gaussian'
+        return IndependentGaussian()
     _check_binary(config)
-    return 'bernoulli'
+    return BernoulliLikelihood()
 
 
 def _check_binary(config):
@@ -205,7 +228,7 @@ def create(config, description):
         model = MODELS[config.model](config, description)
     except ValueError as error:
         raise UserError(str(error)) from error
-    if config.importance == 'refined' and not getattr(model, 'refinable', False):
+    if config.importance == 'refined' and not model.refinable:
         raise UserError(
             'config.importance=refined needs a model with a posterior over one vector z (vae, sa_vae, hf, iaf, vlae, '
             f'study_vae); found config.model={config.model}: use config.importance=posterior.'

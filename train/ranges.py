@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from flows import ACTIVATIONS, PARTITIONS, PRIORS
 from flows.affine_layer import GRADIENTS, STARTS
-from flows.amortised_affine import INVERSIONS
+from flows.lagged_affine import INVERSIONS
+from train.components import ACTIVATIONS, BASE_DENSITIES, PARTITIONS
 from train.data.datasets.toy_densities import TOYS
 from train.data.preprocessing import PRESETS
 from train.data.registry import DATASETS
@@ -18,6 +18,7 @@ from train.models import MODELS
 from train.optim.optimizers import OPTIMIZERS, SCHEDULES
 from train.step.parallel import SEED_AXES
 from train.step.randomness import Seeds
+from vaes.latent_variable_model import KLS, PROPOSALS
 from vaes.mlp import WEIGHTS
 from vaes.vae import OUTPUT_DISTRIBUTIONS
 from vaes.vlae import UPDATE_RULES
@@ -82,7 +83,7 @@ NAMES_OF_SEEDS = Rule(
 
 MODEL = {
     'model': _one_of(MODELS),
-    'prior': _one_of(PRIORS),
+    'prior': _one_of(BASE_DENSITIES),
     'num_layers': _whole(1, MOST_LAYERS),
     'nonlinearity': _one_of(ACTIVATIONS),
     'alpha': AT_LEAST_ZERO,
@@ -109,7 +110,7 @@ MODEL = {
     'update_rule': _one_of(UPDATE_RULES),
     'separate_merge': SWITCH,
     'attention': _whole(0, WIDEST_WINDOW),
-    'kl': _one_of(('sample', 'analytic')),
+    'kl': _one_of(KLS),
     'kl_warmup_steps': _whole(0),
 }
 DATA = {
@@ -163,7 +164,7 @@ RUN = {
     'eval_batch_size': _whole(1),
     'eval_samples': _whole(1, MOST_SAMPLES),
     'num_samples': _whole(1, MOST_SAMPLES),
-    'importance': _one_of(('posterior', 'refined')),
+    'importance': _one_of(PROPOSALS),
     'final_split': _one_of(('test', 'validation')),
     'log_every': _whole(1),
     'generation': SWITCH,

@@ -61,7 +61,7 @@ def _samples(config, trained, key):
 
     _check_memory(config)
     model, variables, preprocessing = trained
-    if getattr(model, 'is_onto', True) is False:
+    if not model.is_onto:
         raise UserError(model.warning)
     shape = datasets.describe(config).shape
     samples = np.empty((_NUMBER.value, *shape), np.float32)

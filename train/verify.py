@@ -14,6 +14,7 @@ def main(argv):
     import jax
     import numpy as np
 
+    from flows import Flow
     from train import data as datasets
     from train import pretrained
     from train.diagnostics import verification
@@ -26,7 +27,7 @@ def main(argv):
     folder = workdir.resolve(_WORKDIR.value)
     config = pretrained.read_config(folder)
     model, variables, preprocessing = pretrained.load(folder)
-    if not hasattr(model, 'forward_and_log_det') or not model.exact:
+    if not isinstance(model, Flow):
         raise UserError(f'train.verify checks exact flows, found config.model={config.model}.')
     source = datasets.load(config).source('validation')
     rows = np.arange(min(_ROWS.value, len(source)), dtype=np.int32)

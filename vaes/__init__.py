@@ -1,6 +1,7 @@
 """Latent-variable models: a bound on log p(x) in training, importance sampling in evaluation."""
 
-from vaes.convergence_vae import ConvergenceVAE
+from vaes.convergence_vae import ConvergenceVAE, IndependentGaussian
+from vaes.distributions import BernoulliLikelihood
 from vaes.draw import DRAW
 from vaes.householder import HouseholderVAE
 from vaes.iaf import IAFVAE
@@ -16,8 +17,10 @@ __all__ = [
     'SAVAE',
     'VAE',
     'VLAE',
+    'BernoulliLikelihood',
     'ConvergenceVAE',
     'HouseholderVAE',
+    'IndependentGaussian',
     'LadderVAE',
     'LatentVariableModel',
 ]

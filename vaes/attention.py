@@ -32,18 +32,18 @@ class Window:
     f_x: jax.Array
     gamma: jax.Array
 
-    def read(self, images):
+    def read(self, images: jax.Array) -> jax.Array:
         """images: (B, height, width, C) -> glimpse (B, N, N, C)."""
         glimpse = jnp.einsum('bnh,bhwc,bmw->bnmc', self.f_y, images, self.f_x)
         return self.gamma[:, None, None, None] * glimpse
 
-    def write(self, patch):
+    def write(self, patch: jax.Array) -> jax.Array:
         """patch: (B, N, N, C) -> images (B, height, width, C)."""
         images = jnp.einsum('bnh,bnmc,bmw->bhwc', self.f_y, patch, self.f_x)
         return images / self.gamma[:, None, None, None]
 
 
-def window(parameters, size, height, width):
+def window(parameters: jax.Array, size: int, height: int, width: int) -> Window:
     """The window of `size` x `size` filters from its five numbers; differentiable in them.
 
     parameters: (B, 5), in the order g~_X, g~_Y, log sigma^2, log delta~, log gamma; zeros are a
@@ -59,7 +59,9 @@ def window(parameters, size, height, width):
     return Window(f_y, f_x, jnp.exp(log_gamma))
 
 
-def filterbank(centre, stride, log_variance, size, length):
+def filterbank(
+    centre: jax.Array, stride: jax.Array, log_variance: jax.Array, size: int, length: int
+) -> jax.Array:
     """`size` Gaussian filters over positions 1 .. length: (B, size, length), rows sum to one.
 
     centre, stride, log_variance: (B,). The softmax keeps a filter finite that lies outside the

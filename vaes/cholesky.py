@@ -16,6 +16,8 @@ others have done its work, so as many calls at a time as there are threads (two,
 for ever. On an accelerator matrix products are the faster way as well.
 """
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
@@ -23,7 +25,7 @@ LARGEST_LEAF = 8
 
 
 @jax.custom_vjp
-def inverse_cholesky(precision):
+def inverse_cholesky(precision: jax.Array) -> jax.Array:
     """R (B, k, k), lower, with R^T R = P^-1, of symmetric positive definite P (B, k, k).
 
     NaN for an example whose P is not positive definite.
@@ -31,12 +33,12 @@ def inverse_cholesky(precision):
     return _by_blocks(precision)
 
 
-def _forward(precision):
+def _forward(precision: jax.Array) -> tuple[jax.Array, jax.Array]:
     factor = _by_blocks(precision)
     return factor, factor
 
 
-def _backward(factor, cotangent):
+def _backward(factor: jax.Array, cotangent: jax.Array) -> tuple[jax.Array]:
     inner = jnp.tril(_product(cotangent, _transpose(factor)))
     inner = inner - 0.5 * inner * jnp.eye(factor.shape[-1], dtype=factor.dtype)[None]
     gradient = _product(_transpose(factor), _product(inner, factor))
@@ -46,7 +48,7 @@ def _backward(factor, cotangent):
 inverse_cholesky.defvjp(_forward, _backward)
 
 
-def _by_blocks(p):
+def _by_blocks(p: Any) -> jax.Array:
     size = p.shape[-1]
     if size <= LARGEST_LEAF:
         return _by_elimination(p)
@@ -60,13 +62,13 @@ def _by_blocks(p):
     return jnp.concatenate([upper, jnp.concatenate([left, bottom], axis=2)], axis=1)
 
 
-def _by_elimination(p):
+def _by_elimination(p: Any) -> jax.Array:
     """Gaussian elimination of [P | I] with rows scaled by 1 / sqrt(pivot): leaves [L^T | R]."""
     size = p.shape[-1]
     identity = jnp.broadcast_to(jnp.eye(size, dtype=p.dtype), p.shape)
     indices = jnp.arange(size)
 
-    def eliminate(pivot, matrix):
+    def eliminate(pivot: jax.Array, matrix: jax.Array) -> jax.Array:
         row = matrix[:, pivot]
         row = row * jax.lax.rsqrt(row[:, pivot])[:, None]
         multiples = jnp.where(indices[None] > pivot, row[:, :size], 0.0)
@@ -77,9 +79,9 @@ def _by_elimination(p):
     return matrix[:, :, size:]
 
 
-def _transpose(matrices):
+def _transpose(matrices: jax.Array) -> jax.Array:
     return jnp.swapaxes(matrices, -1, -2)
 
 
-def _product(a, b):
+def _product(a: jax.Array, b: jax.Array) -> jax.Array:
     return jnp.matmul(a, b, precision='highest')

@@ -19,7 +19,12 @@ import jax.numpy as jnp
 from flax import linen as nn
 from flax import struct
 
-from vaes.distributions import BernoulliLikelihood, DiagonalGaussian, gaussian_log_prob
+from vaes.distributions import (
+    BernoulliLikelihood,
+    DiagonalGaussian,
+    Likelihood,
+    gaussian_log_prob,
+)
 from vaes.latent_variable_model import LatentVariableModel
 from vaes.posterior import Posterior
 
@@ -33,58 +38,43 @@ class IndependentGaussian:
 
     outputs_per_feature: ClassVar[int] = 2
 
-    def log_prob(self, x, f):
+    def log_prob(self, x: jax.Array, f: jax.Array) -> jax.Array:
         """log p(x | f): x (..., D), f (..., 2 D) -> (...)."""
         mean, std = self._mean_and_std(f)
         return gaussian_log_prob(x, mean, 2 * jnp.log(std))
 
-    def mean(self, f):
+    def mean(self, f: jax.Array) -> jax.Array:
         """E[x | f], (..., D) from f (..., 2 D)."""
         return self._mean_and_std(f)[0]
 
-    def sample(self, key, f):
+    def sample(self, key: jax.Array, f: jax.Array) -> jax.Array:
         """x ~ p(x | f), (..., D) from f (..., 2 D) and one key."""
         mean, std = self._mean_and_std(f)
         return mean + std * jax.random.normal(key, mean.shape, mean.dtype)
 
-    def score(self, x, f):
+    def score(self, x: jax.Array, f: jax.Array) -> jax.Array:
         """d log p(x | f) / df, (..., 2 D) for x (..., D)."""
         mean, std = self._mean_and_std(f)
         by_std = ((x - mean) ** 2 / std**2 - 1.0) / std
         return jnp.concatenate([(x - mean) / std**2, by_std * self._slope(f)], axis=-1)
 
-    def curvature(self, f):
+    def curvature(self, f: jax.Array) -> jax.Array:
         """E[-d^2 log p(x | f) / df^2] over x ~ p(x | f), which is diagonal and positive, (..., 2 D)."""
         _, std = self._mean_and_std(f)
         return jnp.concatenate([1.0 / std**2, 2.0 * (self._slope(f) / std) ** 2], axis=-1)
 
     @staticmethod
-    def _slope(f):
+    def _slope(f: jax.Array) -> jax.Array:
         """ds/da, (..., D)."""
         return nn.sigmoid(jnp.split(f, 2, axis=-1)[1])
 
     @staticmethod
-    def _mean_and_std(f):
+    def _mean_and_std(f: jax.Array) -> tuple[jax.Array, jax.Array]:
         mean, a = jnp.split(f, 2, axis=-1)
         return mean, MIN_STD + nn.softplus(a)
 
 
-LIKELIHOODS = {'bernoulli': BernoulliLikelihood, 'gaussian': IndependentGaussian}
-
-
-def likelihood(name):
-    """p(x | f) called `name`; ValueError, listing the known ones, if there is none."""
-    if name not in LIKELIHOODS:
-        raise ValueError(f'Unknown output {name!r}: choose one of {", ".join(LIKELIHOODS)}.')
-    return LIKELIHOODS[name]()
-
-
-def num_outputs(name, num_features):
-    """How many numbers the decoder gives for the output called `name`."""
-    return getattr(likelihood(name), 'outputs_per_feature', 1) * num_features
-
-
-def dense(width):
+def dense(width: int) -> nn.Dense:
     """A dense layer, Xavier normal weights and zero bias."""
     return nn.Dense(width, kernel_init=nn.initializers.xavier_normal())
 
@@ -95,7 +85,7 @@ class GaussianHead(nn.Module):
     latent_dim: int
 
     @nn.compact
-    def __call__(self, h):
+    def __call__(self, h: jax.Array) -> DiagonalGaussian:
         mean, a = dense(self.latent_dim)(h), dense(self.latent_dim)(h)
         return DiagonalGaussian(mean, LOG_VARIANCE_BOUND * jnp.tanh(a / LOG_VARIANCE_BOUND))
 
@@ -107,27 +97,23 @@ class ConvergenceVAE(LatentVariableModel, kw_only=True):
         num_features: D.
         hidden: widths of the encoder's layers; the decoder has them in reverse order.
         latent_dim: size of z.
-        output: 'bernoulli' for x in [0, 1], 'gaussian' for real vectors.
+        output: p(x | f), `BernoulliLikelihood()` for x in [0, 1], `IndependentGaussian()` for real vectors.
         kl, kl_warmup_steps: see `LatentVariableModel`.
     """
 
     num_features: int = 784
     hidden: tuple[int, ...] = (512, 256, 128, 64)
     latent_dim: int = 64
-    output: str = 'bernoulli'
+    output: Likelihood = BernoulliLikelihood()
     kl: str = 'analytic'
 
-    def __post_init__(self):
-        likelihood(self.output)
-        super().__post_init__()
-
-    def setup(self):
+    def setup(self) -> None:
         self.encoder = [dense(width) for width in self.hidden]
         self.head = GaussianHead(self.latent_dim)
         self.decoder = [dense(width) for width in reversed(self.hidden)]
-        self.decoder_output = dense(num_outputs(self.output, self.num_features))
+        self.decoder_output = dense(self.output.outputs_per_feature * self.num_features)
 
-    def posterior(self, x, keys):
+    def posterior(self, x: jax.Array, keys: jax.Array) -> Posterior:
         """q(z | x); keys are not needed."""
         del keys
         for layer in self.encoder:
@@ -135,16 +121,16 @@ class ConvergenceVAE(LatentVariableModel, kw_only=True):
         q = self.head(x)
         return Posterior(q, q.mean[None])
 
-    def sample_prior(self, key, n):
+    def sample_prior(self, key: jax.Array, n: int) -> jax.Array:
         """n draws z ~ N(0, I), (n, latent_dim)."""
         return jax.random.normal(key, (n, self.latent_dim))
 
-    def decode(self, z):
+    def decode(self, z: jax.Array) -> jax.Array:
         """z (n, latent_dim) -> the likelihood's parameters f."""
         for layer in self.decoder:
             z = nn.tanh(layer(z))
         return self.decoder_output(z)
 
-    def likelihood(self):
+    def likelihood(self) -> Likelihood:
         """p(x | f)."""
-        return likelihood(self.output)
+        return self.output

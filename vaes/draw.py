@@ -20,23 +20,29 @@ and DRAW4.
 """
 
 import math
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
 from flows import keys as example_keys
-from flows.affine_coupling import uniform_within
-from vaes.attention import window
+from flows.base_densities import standard_normal_log_prob
+from flows.initialisers import uniform_within
+from flows.model import Terms
+from vaes.attention import Window, window
 from vaes.convergence_vae import GaussianHead
 from vaes.distributions import (
     BernoulliLikelihood,
+    Likelihood,
     diagonal_kl,
     draw_noise,
     gaussian_log_prob,
-    standard_normal_log_prob,
 )
 from vaes.latent_variable_model import LATENT, LatentVariableModel
+
+State = tuple[jax.Array, jax.Array]  # h and cell of an LSTM, each (B, hidden)
 
 
 class LSTM(nn.Module):
@@ -45,12 +51,14 @@ class LSTM(nn.Module):
     hidden: int
 
     @nn.compact
-    def __call__(self, state, x):
+    def __call__(
+        self, state: tuple[jax.Array, jax.Array], x: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
         """state: (h, cell), each (B, hidden); x: (B, any) -> the new state."""
         h, cell = state
         start = uniform_within(self.hidden**-0.5)
 
-        def gates(name):
+        def gates(name: str) -> nn.Dense:
             return nn.Dense(4 * self.hidden, kernel_init=start, bias_init=start, name=name)
 
         i, f, g, o = jnp.split(gates('input')(x) + gates('recurrent')(h), 4, axis=-1)
@@ -82,9 +90,10 @@ class DRAW(LatentVariableModel, kw_only=True):
     observation_layer: bool = True
     attention: int | None = None
     kl: str = 'analytic'
-    refinable = False
 
-    def setup(self):
+    refinable: ClassVar[bool] = False
+
+    def setup(self) -> None:
         num_features = math.prod(self.shape)
         self.encoder = LSTM(self.hidden)
         self.head = GaussianHead(self.latent_dim)
@@ -98,50 +107,52 @@ class DRAW(LatentVariableModel, kw_only=True):
         if self.observation_layer:
             self.observation = nn.Dense(num_features)
 
-    def _logits(self, canvas):
+    def _logits(self, canvas: jax.Array) -> jax.Array:
         return self.observation(canvas) if self.observation_layer else canvas
 
-    def _read(self, x, canvas, h_dec):
+    def _read(self, x: jax.Array, canvas: jax.Array, h_dec: jax.Array) -> jax.Array:
         """What the encoder sees of x (B, D): r_t."""
         images = [x, x - nn.sigmoid(self._logits(canvas))] if self.read_error else [x]
         if self.attention:
-            view = self._window(self.read_window(h_dec))
+            view = self._window(self.attention, self.read_window(h_dec))
             images = [view.read(image.reshape(-1, *self.shape)) for image in images]
             images = [glimpse.reshape(len(x), -1) for glimpse in images]
         return jnp.concatenate(images, axis=-1)
 
-    def _write(self, h_dec):
+    def _write(self, h_dec: jax.Array) -> jax.Array:
         """What one step paints, (B, D)."""
         patch = self.patch(h_dec)
         if not self.attention:
             return patch
         n = self.attention
-        images = self._window(self.write_window(h_dec)).write(
+        images = self._window(n, self.write_window(h_dec)).write(
             patch.reshape(len(h_dec), n, n, self.shape[-1])
         )
         return images.reshape(len(h_dec), -1)
 
-    def _window(self, parameters):
-        return window(parameters, self.attention, *self.shape[:2])
+    def _window(self, size: int, parameters: jax.Array) -> Window:
+        return window(parameters, size, *self.shape[:2])
 
-    def _paint(self, canvas, dec, z):
+    def _paint(self, canvas: jax.Array, dec: State, z: jax.Array) -> tuple[jax.Array, State]:
         """The generative half of a step: the new canvas and decoder state."""
         dec = self.decoder(dec, z)
         written = self._write(dec[0])
         return (canvas + written if self.accumulate else written), dec
 
-    def _start(self, size, dtype):
+    def _start(self, size: int, dtype: jnp.dtype) -> tuple[jax.Array, State, State]:
         """Canvas, decoder state and encoder state before the first step, all zero."""
         h = jnp.zeros((size, self.hidden), dtype)
         return jnp.zeros((size, math.prod(self.shape)), dtype), (h, h), (h, h)
 
-    def infer(self, x, noise):
+    def infer(
+        self, x: jax.Array, noise: jax.Array
+    ) -> tuple[jax.Array, tuple[jax.Array, jax.Array, jax.Array]]:
         """All steps on x (B, D) with noise (T, B, latent_dim).
 
         Returns the logits (B, D), and z_t, mean and log-variance of q, each (T, B, latent_dim).
         """
 
-        def step(model, state, noise):
+        def step(model: 'DRAW', state: Any, noise: jax.Array) -> Any:
             canvas, dec, enc = state
             read = model._read(x, canvas, dec[0])
             enc = model.encoder(enc, jnp.concatenate([read, dec[0]], axis=-1))
@@ -153,11 +164,11 @@ class DRAW(LatentVariableModel, kw_only=True):
         state, draws = _scan(step)(self, self._start(len(x), x.dtype), noise)
         return self._logits(state[0]), draws
 
-    def posterior(self, x, keys):
+    def posterior(self, x: jax.Array, keys: jax.Array) -> None:
         """Nothing: every step of q depends on the draws before it."""
         del x, keys
 
-    def bound_terms(self, x, keys, training=False):
+    def bound_terms(self, x: jax.Array, keys: jax.Array, training: bool = False) -> Terms:
         """'reconstruction_error' and 'kl', summed over steps, of one draw, (B,)."""
         del training
         logits, (z, mean, log_variance) = self.infer(x, self._noise(keys, x.dtype))
@@ -168,7 +179,9 @@ class DRAW(LatentVariableModel, kw_only=True):
         error = -self.likelihood().log_prob(x, logits)
         return {'reconstruction_error': error, 'kl': kl.sum(axis=0)}
 
-    def log_weights(self, x, posterior, keys, num_samples):
+    def log_weights(
+        self, x: jax.Array, posterior: None, keys: jax.Array, num_samples: int
+    ) -> jax.Array:
         """log p(x, z) - log q(z | x) of `num_samples` draws, (num_samples, B), from `keys` (B,)."""
         del posterior
         like = jnp.zeros((len(x), self.latent_dim), x.dtype)
@@ -180,35 +193,36 @@ class DRAW(LatentVariableModel, kw_only=True):
         log_w = self.likelihood().log_prob(rows, logits) - log_ratio.sum(axis=0)
         return log_w.reshape(num_samples, len(x))
 
-    def _noise(self, keys, dtype):
+    def _noise(self, keys: jax.Array, dtype: jnp.dtype) -> jax.Array:
         """The noise of one draw, (T, B, latent_dim), from keys (B,)."""
         like = jnp.zeros((len(keys), self.latent_dim), dtype)
         return draw_noise(example_keys.fold_in(keys, LATENT), (self.num_steps,), like)
 
-    def sample_prior(self, key, n):
+    def sample_prior(self, key: jax.Array, n: int) -> jax.Array:
         """n draws of z, a fresh one for each step, (n, T * latent_dim)."""
         return jax.random.normal(key, (n, self.num_steps * self.latent_dim))
 
-    def decode(self, z):
+    def decode(self, z: jax.Array) -> jax.Array:
         """z (n, T * latent_dim) -> logits (n, D)."""
 
-        def step(model, state, z):
-            return model._paint(*state, z), None
+        def step(model: 'DRAW', state: Any, z: jax.Array) -> Any:
+            canvas, dec = state
+            return model._paint(canvas, dec, z), None
 
         steps = jnp.moveaxis(z.reshape(len(z), self.num_steps, self.latent_dim), 1, 0)
         canvas, dec, _ = self._start(len(z), z.dtype)
         (canvas, _), _ = _scan(step)(self, (canvas, dec), steps)
         return self._logits(canvas)
 
-    def reconstruct(self, x, keys):
+    def reconstruct(self, x: jax.Array, keys: jax.Array) -> jax.Array:
         """E[x | z], (B, D), at one draw z ~ q(z | x)."""
         return self.likelihood().mean(self.infer(x, self._noise(keys, x.dtype))[0])
 
-    def likelihood(self):
+    def likelihood(self) -> Likelihood:
         """p(x | f)."""
         return BernoulliLikelihood()
 
 
-def _scan(step):
+def _scan(step: Callable[..., Any]) -> Callable[..., Any]:
     """`step(model, state, input)` over the leading axis of the inputs, parameters shared."""
     return nn.scan(step, variable_broadcast='params', split_rngs={'params': False})

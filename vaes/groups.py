@@ -1,10 +1,13 @@
 """Running a batch in groups, where all of it at once would take too much memory."""
 
+from collections.abc import Callable
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
 
-def map_groups(function, size, group):
+def map_groups(function: Callable[[jax.Array], Any], size: int, group: int) -> Any:
     """function(rows) over groups of at most `group` of the rows 0 .. size - 1, in turn, joined.
 
     `function` takes row numbers (n,) and returns a pytree of arrays with leading axis n. The last

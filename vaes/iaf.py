@@ -1,8 +1,8 @@
 """Inverse autoregressive flow.
 
 Kingma, Salimans, Jozefowicz, Chen, Sutskever, Welling, "Improving Variational Inference with
-Inverse Autoregressive Flow", NeurIPS 2016, arXiv 1606.04934, with the masked network of Germain,
-Gregor, Murray, Larochelle, "MADE", ICML 2015, arXiv 1502.03509:
+Inverse Autoregressive Flow", NeurIPS 2016, arXiv:1606.04934, with the masked network of Germain,
+Gregor, Murray, Larochelle, "MADE", ICML 2015, arXiv:1502.03509:
 
     (m, s) = MADE(z, e)      sigma = sigmoid(s)      z' = sigma z + (1 - sigma) m
     log q(z') = log q(z) - sum log sigma
@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 from flax import struct
+from flax.typing import Initializer
 
 from vaes import mlp
 from vaes.distributions import DiagonalGaussian, along
@@ -36,13 +37,15 @@ class MADE(nn.Module):
     initialisation: str
 
     @nn.compact
-    def __call__(self, z, context):
+    def __call__(self, z: jax.Array, context: jax.Array) -> tuple[jax.Array, jax.Array]:
         k = z.shape[-1]
         degrees, indices = np.arange(self.iaf_dim) % k, np.arange(1, k + 1)
         kernel_init = mlp.kaiming_uniform(self.initialisation)
         normal, ones = nn.initializers.normal(1.0), nn.initializers.ones
 
-        def masked(name, inputs, kernel_mask, bias_init):
+        def masked(
+            name: str, inputs: jax.Array, kernel_mask: np.ndarray, bias_init: Initializer
+        ) -> jax.Array:
             kernel = self.param(f'{name}_kernel', kernel_init, kernel_mask.shape)
             bias = self.param(f'{name}_bias', bias_init, kernel_mask.shape[1:])
             y = inputs @ jnp.where(kernel_mask, kernel, 0.0)
@@ -65,10 +68,10 @@ class InverseAutoregressiveFlow(nn.Module):
     iaf_dim: int
     initialisation: str
 
-    def setup(self):
+    def setup(self) -> None:
         self.mades = [MADE(self.iaf_dim, self.initialisation) for _ in range(self.n_flow)]
 
-    def __call__(self, z, context):
+    def __call__(self, z: jax.Array, context: jax.Array) -> tuple[jax.Array, jax.Array]:
         log_det = jnp.zeros(z.shape[:-1], z.dtype)
         for index, made in enumerate(self.mades):
             if index > 0:
@@ -89,13 +92,16 @@ class FlowGaussian:
     variables: Any
     flow: nn.Module = struct.field(pytree_node=False)
 
-    def sample_and_log_prob(self, keys, shape=()):
+    def sample_and_log_prob(
+        self, keys: jax.Array, shape: tuple[int, ...] = ()
+    ) -> tuple[jax.Array, jax.Array]:
         """Draws z (*shape, B, k) and log q(z) (*shape, B), from `keys` (B,)."""
         z, log_q = self.base.sample_and_log_prob(keys, shape)
-        z, log_det = self.flow.apply(self.variables, z, along(shape, self.context))
+        moved: Any = self.flow.apply(self.variables, z, along(shape, self.context))
+        z, log_det = moved
         return z, log_q - log_det
 
-    def kl_to_standard_normal(self):
+    def kl_to_standard_normal(self) -> None:
         """None: the KL of a flow has no closed form."""
         return None
 
@@ -106,15 +112,15 @@ class IAFVAE(VAE, kw_only=True):
     n_flow: int = 4
     iaf_dim: int = 500
 
-    def setup(self):
+    def setup(self) -> None:
         super().setup()
         self.flow = InverseAutoregressiveFlow(self.n_flow, self.iaf_dim, self.initialisation)
 
-    def initialise(self, x):
+    def initialise(self, x: jax.Array) -> None:
         super().initialise(x)
         self.flow(jnp.zeros((1, self.z_dim), x.dtype), jnp.zeros((1, self.hidden_dim), x.dtype))
 
-    def posterior(self, x, keys):
+    def posterior(self, x: jax.Array, keys: jax.Array) -> Posterior:
         """q(z | x), a `Posterior` whose trace is the base's mean; x (B, D), keys (B,)."""
         del keys
         features = self.features(x)

@@ -21,13 +21,24 @@ features with hidden (128, 128, 128), latent_dims (4, 4, 4) and a Gaussian outpu
 merges with the prior, as in the paper.
 """
 
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
 from flows import keys as example_keys
-from vaes.convergence_vae import GaussianHead, dense, likelihood, num_outputs
-from vaes.distributions import DiagonalGaussian, diagonal_kl, draw_noise, gaussian_log_prob
+from flows.model import Terms
+from vaes.convergence_vae import GaussianHead, dense
+from vaes.distributions import (
+    BernoulliLikelihood,
+    DiagonalGaussian,
+    Likelihood,
+    diagonal_kl,
+    draw_noise,
+    gaussian_log_prob,
+)
 from vaes.latent_variable_model import LATENT, LatentVariableModel
 
 
@@ -38,7 +49,7 @@ class LadderBlock(nn.Module):
     axis_name: str | None
 
     @nn.compact
-    def __call__(self, x, training):
+    def __call__(self, x: jax.Array, training: bool) -> jax.Array:
         norm = nn.BatchNorm(
             use_running_average=not training,
             momentum=0.9,
@@ -56,12 +67,12 @@ class LadderStep(nn.Module):
     axis_name: str | None
 
     @nn.compact
-    def __call__(self, z, training):
+    def __call__(self, z: jax.Array, training: bool) -> DiagonalGaussian:
         block = LadderBlock(self.width, self.axis_name)
         return GaussianHead(self.latent_dim)(block(z, training))
 
 
-def merge(a, b):
+def merge(a: DiagonalGaussian, b: DiagonalGaussian) -> DiagonalGaussian:
     """The normalised product of two diagonal Gaussians: precisions add and weight the means."""
     log_variance = -jnp.logaddexp(-a.log_variance, -b.log_variance)
     mean = a.mean * jnp.exp(log_variance - a.log_variance)
@@ -77,7 +88,7 @@ class LadderVAE(LatentVariableModel, kw_only=True):
         hidden: width of each level's deterministic layer, and of the reconstruction's layers in
             the same order.
         latent_dims: size of each level's z, as many as hidden.
-        output: 'bernoulli' for x in [0, 1], 'gaussian' for real vectors.
+        output: p(x | f), `BernoulliLikelihood()` for x in [0, 1], `IndependentGaussian()` for real vectors.
         separate_merge: merge the encoder with a network of its own instead of with the prior.
         axis_name: the mapped axis (of `jax.pmap` or `jax.vmap`) along which devices share a batch and
             in training its statistics; None outside of one.
@@ -88,14 +99,14 @@ class LadderVAE(LatentVariableModel, kw_only=True):
     num_features: int = 784
     hidden: tuple[int, ...] = (512, 256, 256)
     latent_dims: tuple[int, ...] = (64, 64, 64)
-    output: str = 'bernoulli'
+    output: Likelihood = BernoulliLikelihood()
     separate_merge: bool = False
     axis_name: str | None = None
     kl: str = 'analytic'
-    refinable = False
 
-    def __post_init__(self):
-        likelihood(self.output)
+    refinable: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
         if len(self.hidden) != len(self.latent_dims) or not self.hidden:
             raise ValueError(
                 f'hidden and latent_dims must have one entry per level, found {self.hidden} and '
@@ -103,7 +114,7 @@ class LadderVAE(LatentVariableModel, kw_only=True):
             )
         super().__post_init__()
 
-    def setup(self):
+    def setup(self) -> None:
         below_top = list(zip(self.hidden[:-1], self.latent_dims[:-1], strict=True))
         axis = self.axis_name
         self.blocks = [LadderBlock(width, axis) for width in self.hidden]
@@ -112,23 +123,29 @@ class LadderVAE(LatentVariableModel, kw_only=True):
         merges = below_top if self.separate_merge else ()
         self.merges = [LadderStep(width, k, axis) for width, k in merges]
         self.decoder = [dense(width) for width in self.hidden]
-        self.decoder_output = dense(num_outputs(self.output, self.num_features))
+        self.decoder_output = dense(self.output.outputs_per_feature * self.num_features)
 
-    def posterior(self, x, keys):
+    def posterior(self, x: jax.Array, keys: jax.Array) -> list[DiagonalGaussian]:
         """The encoder's Gaussians, one per level, bottom first; keys are not needed."""
         del keys
         return self._bottom_up(x, training=False)
 
-    def _bottom_up(self, x, training):
+    def _bottom_up(self, x: jax.Array, training: bool) -> list[DiagonalGaussian]:
         encoded = []
         for block, head in zip(self.blocks, self.heads, strict=True):
             x = block(x, training)
             encoded.append(head(x))
         return encoded
 
-    def _top_down(self, encoded, keys, shape=(), training=False):
+    def _top_down(
+        self,
+        encoded: list[DiagonalGaussian],
+        keys: jax.Array,
+        shape: tuple[int, ...] = (),
+        training: bool = False,
+    ) -> Iterator[tuple[jax.Array, DiagonalGaussian, DiagonalGaussian]]:
         """Yields (z, q, p) of each level, top first: a draw (*shape, B, k) and its two Gaussians."""
-        z = q = None
+        z: jax.Array | None = None
         for level in reversed(range(len(encoded))):
             head = jax.tree.map(lambda a: jnp.broadcast_to(a, (*shape, *a.shape)), encoded[level])
             if z is None:
@@ -141,10 +158,11 @@ class LadderVAE(LatentVariableModel, kw_only=True):
             z = q.mean + jnp.exp(0.5 * q.log_variance) * noise
             yield z, q, p
 
-    def bound_terms(self, x, keys, training=False):
+    def bound_terms(self, x: jax.Array, keys: jax.Array, training: bool = False) -> Terms:
         """'reconstruction_error', 'kl' and each level's 'kl_1' .. 'kl_L' of one draw, (B,)."""
         keys = example_keys.fold_in(keys, LATENT)
-        terms, kl = {}, 0.0
+        terms: Terms = {}
+        kl: Any = 0.0
         encoded = self._bottom_up(x, training)
         for i, (z, q, p) in enumerate(self._top_down(encoded, keys, training=training)):
             if self.kl == 'analytic':
@@ -156,14 +174,16 @@ class LadderVAE(LatentVariableModel, kw_only=True):
         error = -self.likelihood().log_prob(x, self.decode(z))
         return {'reconstruction_error': error, 'kl': kl, **terms}
 
-    def log_weights(self, x, posterior, keys, num_samples):
+    def log_weights(
+        self, x: jax.Array, posterior: list[DiagonalGaussian], keys: jax.Array, num_samples: int
+    ) -> jax.Array:
         """log p(x, z) - log q(z | x) of `num_samples` draws, (num_samples, B), from `keys` (B,)."""
-        log_ratio = 0.0
+        log_ratio: Any = 0.0
         for z, q, p in self._top_down(posterior, keys, (num_samples,)):
             log_ratio += _log_ratio(z, q, p)
         return self.likelihood().log_prob(x[None], self.decode(z)) - log_ratio
 
-    def sample_prior(self, key, n):
+    def sample_prior(self, key: jax.Array, n: int) -> jax.Array:
         """n draws of z_1 from the prior of all levels, (n, latent_dims[0])."""
         keys = jax.random.split(key, len(self.latent_dims))
         z = jax.random.normal(keys[-1], (n, self.latent_dims[-1]))
@@ -173,24 +193,24 @@ class LadderVAE(LatentVariableModel, kw_only=True):
             z = p.mean + jnp.exp(0.5 * p.log_variance) * noise
         return z
 
-    def reconstruct(self, x, keys):
+    def reconstruct(self, x: jax.Array, keys: jax.Array) -> jax.Array:
         """E[x | z_1], (B, D), at one draw of all levels."""
         encoded = self._bottom_up(x, training=False)
         draws = self._top_down(encoded, example_keys.fold_in(keys, LATENT))
         return self.decode_mean([z for z, _, _ in draws][-1])
 
-    def decode(self, z):
+    def decode(self, z: jax.Array) -> jax.Array:
         """z_1 (..., latent_dims[0]) -> the likelihood's parameters f."""
         for layer in self.decoder:
             z = nn.relu(layer(z))
         return self.decoder_output(z)
 
-    def likelihood(self):
+    def likelihood(self) -> Likelihood:
         """p(x | f)."""
-        return likelihood(self.output)
+        return self.output
 
 
-def _log_ratio(z, q, p):
+def _log_ratio(z: jax.Array, q: DiagonalGaussian, p: DiagonalGaussian) -> jax.Array:
     """log q(z) - log p(z) along the last axis."""
     return gaussian_log_prob(z, q.mean, q.log_variance) - gaussian_log_prob(
         z, p.mean, p.log_variance

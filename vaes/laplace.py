@@ -15,12 +15,16 @@ P^-1 (dg - dP d), needs P times vectors, which are products with J and J^T: the 
 a step solves with the factor kept, and costs a few passes of the decoder instead of k.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jax.ad_checkpoint import checkpoint_name
 
 from vaes import mlp
 from vaes.cholesky import inverse_cholesky
+from vaes.distributions import Likelihood
 from vaes.groups import map_groups
 
 FACTOR = 'factor'  # what is worth keeping for the backward pass of a step; the rest is cheap
@@ -30,29 +34,33 @@ VALUES_AT_A_TIME = 2**20  # of the Jacobian, of all examples together: 4 MiB in 
 LINE_SEARCH = (*(0.5**i for i in range(10)), 0.0)
 
 
-def newton_system(decoder, variables, likelihood):
+def newton_system(
+    decoder: Any, variables: Any, likelihood: Likelihood
+) -> Callable[[jax.Array, jax.Array], tuple[jax.Array, jax.Array]]:
     """Function (x (B, D), z (B, k)) -> (g (B, k), P (B, k, k)) for an unbound Linen decoder.
 
     Raises ValueError (when called) if the decoder does not allow forward-mode differentiation.
     """
     precision = _precision(decoder, variables, likelihood)
 
-    def system(x, z):
+    def system(x: jax.Array, z: jax.Array) -> tuple[jax.Array, jax.Array]:
         gradient, _ = _gradient_and_product(decoder, variables, likelihood, x, z)
         return gradient, precision(z)
 
     return system
 
 
-def newton_direction(decoder, variables, likelihood):
+def newton_direction(
+    decoder: Any, variables: Any, likelihood: Likelihood
+) -> Callable[[jax.Array, jax.Array], jax.Array]:
     """Function (x (B, D), z (B, k)) -> P^-1 g (B, k); raises as `newton_system` does."""
     precision = _precision(decoder, *jax.lax.stop_gradient((variables, likelihood)))
 
-    def direction(x, z):
+    def direction(x: jax.Array, z: jax.Array) -> jax.Array:
         factor = inverse_cholesky(precision(jax.lax.stop_gradient(z)))
         factor = checkpoint_name(factor, FACTOR)
 
-        def solve(_, b):
+        def solve(_: Any, b: jax.Array) -> jax.Array:
             whitened = jnp.einsum('bij,bj->bi', factor, b)
             return jnp.einsum('bji,bj->bi', factor, whitened)
 
@@ -62,7 +70,9 @@ def newton_direction(decoder, variables, likelihood):
     return direction
 
 
-def best_step(log_joint, z, direction):
+def best_step(
+    log_joint: Callable[[jax.Array], jax.Array], z: jax.Array, direction: jax.Array
+) -> jax.Array:
     """z + a d with the best of the steps a = 1, 1/2 .. 2^-9, 0 by log_joint, for each example.
 
     log_joint: (n, B, k) -> (n, B). No gradient goes through the choice of a.
@@ -73,36 +83,42 @@ def best_step(log_joint, z, direction):
     return z + scales[best][:, None] * direction
 
 
-def _gradient_and_product(decoder, variables, likelihood, x, z):
+def _gradient_and_product(
+    decoder: Any, variables: Any, likelihood: Likelihood, x: jax.Array, z: jax.Array
+) -> tuple[jax.Array, Callable[[jax.Array], jax.Array]]:
     """g (B, k) and the function v (B, k) -> P v (B, k), by products with J and J^T."""
     f, push_forward = jax.linearize(lambda inputs: decoder.apply(variables, inputs), z)
     pull_back = jax.linear_transpose(push_forward, z)
     curvature = likelihood.curvature(f)
 
-    def product(v):
+    def product(v: jax.Array) -> jax.Array:
         return v + pull_back(curvature * push_forward(v))[0]
 
     return pull_back(likelihood.score(x, f))[0] - z, product
 
 
-def _precision(decoder, variables, likelihood):
+def _precision(
+    decoder: Any, variables: Any, likelihood: Likelihood
+) -> Callable[[jax.Array], jax.Array]:
     """Function z (B, k) -> P (B, k, k)."""
     if isinstance(decoder, mlp.Decoder):
         return _relu_precision(decoder, variables, likelihood)
     return _forward_mode_precision(decoder, variables, likelihood)
 
 
-def _relu_precision(decoder, variables, likelihood):
+def _relu_precision(
+    decoder: Any, variables: Any, likelihood: Likelihood
+) -> Callable[[jax.Array], jax.Array]:
     kernel = decoder.apply(variables, method='output_kernel')
     gram = kernel @ kernel.T
     one_curvature = jax.eval_shape(likelihood.curvature, kernel).ndim == 0
 
     # What the value of T does not need is computed again, T itself is kept.
     @jax.checkpoint
-    def value_and_tangents(z):
+    def value_and_tangents(z: jax.Array) -> tuple[jax.Array, jax.Array]:
         return decoder.apply(variables, z, method='tangents')
 
-    def precision_of_group(z):
+    def precision_of_group(z: jax.Array) -> jax.Array:
         f, tangents = value_and_tangents(z)
         curvature = likelihood.curvature(f)
         if one_curvature:
@@ -111,7 +127,7 @@ def _relu_precision(decoder, variables, likelihood):
             product = weighted_product(tangents, kernel, curvature)
         return _identity_like(product) + product
 
-    def precision(z):
+    def precision(z: jax.Array) -> jax.Array:
         width = kernel.shape[0] if one_curvature else max(kernel.shape)
         group = max(1, VALUES_AT_A_TIME // (z.shape[-1] * width))
         return map_groups(lambda rows: precision_of_group(z[rows]), len(z), group)
@@ -120,7 +136,7 @@ def _relu_precision(decoder, variables, likelihood):
 
 
 @jax.custom_vjp
-def gram_product(tangents, gram):
+def gram_product(tangents: jax.Array, gram: jax.Array) -> jax.Array:
     """T G T^T for T (B, k, h) and a symmetric G (h, h): (B, k, k).
 
     The backward pass uses the symmetry and keeps nothing besides the arguments.
@@ -128,11 +144,15 @@ def gram_product(tangents, gram):
     return jnp.einsum('bkh,blh->bkl', tangents @ gram, tangents)
 
 
-def _gram_product_forward(tangents, gram):
+def _gram_product_forward(
+    tangents: jax.Array, gram: jax.Array
+) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
     return gram_product(tangents, gram), (tangents, gram)
 
 
-def _gram_product_backward(saved, cotangent):
+def _gram_product_backward(
+    saved: tuple[jax.Array, jax.Array], cotangent: jax.Array
+) -> tuple[jax.Array, jax.Array]:
     tangents, gram = saved
     symmetric = 0.5 * (cotangent + jnp.swapaxes(cotangent, -1, -2))
     product = symmetric @ tangents
@@ -145,14 +165,16 @@ gram_product.defvjp(_gram_product_forward, _gram_product_backward)
 
 
 @jax.checkpoint
-def weighted_product(tangents, kernel, curvature):
+def weighted_product(tangents: jax.Array, kernel: jax.Array, curvature: jax.Array) -> jax.Array:
     """T W diag(c) W^T T^T for T (B, k, h), W (h, D), c (B, D): (B, k, k)."""
     rows = tangents @ kernel
     return jnp.einsum('bkd,bld->bkl', rows * curvature[:, None], rows)
 
 
-def _forward_mode_precision(decoder, variables, likelihood):
-    def precision_of_group(z):
+def _forward_mode_precision(
+    decoder: Any, variables: Any, likelihood: Likelihood
+) -> Callable[[jax.Array], jax.Array]:
+    def precision_of_group(z: jax.Array) -> jax.Array:
         f, columns = _value_and_columns(lambda inputs: decoder.apply(variables, inputs), z)
         weighted = columns * jnp.broadcast_to(likelihood.curvature(f), f.shape)[None]
         product = jnp.einsum('kbd,lbd->bkl', weighted, columns)
@@ -160,7 +182,7 @@ def _forward_mode_precision(decoder, variables, likelihood):
 
     precision_of_group = jax.checkpoint(precision_of_group)
 
-    def precision(z):
+    def precision(z: jax.Array) -> jax.Array:
         num_features = jax.eval_shape(lambda inputs: decoder.apply(variables, inputs), z).shape[-1]
         group = max(1, VALUES_AT_A_TIME // (num_features * z.shape[-1]))
         return map_groups(lambda rows: precision_of_group(z[rows]), len(z), group)
@@ -168,7 +190,9 @@ def _forward_mode_precision(decoder, variables, likelihood):
     return precision
 
 
-def _value_and_columns(function, z):
+def _value_and_columns(
+    function: Callable[[jax.Array], Any], z: jax.Array
+) -> tuple[jax.Array, jax.Array]:
     """f(z) (B, D) and its Jacobian's columns (k, B, D), for a function of each example alone."""
     directions = jnp.eye(z.shape[-1], dtype=z.dtype)
     try:
@@ -184,5 +208,5 @@ def _value_and_columns(function, z):
         ) from error
 
 
-def _identity_like(matrices):
+def _identity_like(matrices: jax.Array) -> jax.Array:
     return jnp.broadcast_to(jnp.eye(matrices.shape[-1], dtype=matrices.dtype), matrices.shape)

@@ -12,8 +12,10 @@ published      has fan_out everywhere. The published code passes 2^(1/3) as the 
 """
 
 import jax
-import jax.numpy as jnp
 from flax import linen as nn
+
+from flows.choice import choose
+from flows.initialisers import uniform_within
 
 # Scale and mode of the weights, by the place of a layer: before a ReLU or alone on the way to q, or in the decoder.
 WEIGHTS = {
@@ -30,22 +32,17 @@ WEIGHTS = {
 
 def kaiming_uniform(initialisation: str, place: str = 'linear') -> nn.initializers.Initializer:
     """Weight initialiser for a `place` of WEIGHTS[initialisation]; an unknown name raises a ValueError."""
-    if initialisation not in WEIGHTS:
-        known = ', '.join(sorted(WEIGHTS))
-        raise ValueError(f'initialisation must be one of {known}; got {initialisation!r}.')
-    scale, mode = WEIGHTS[initialisation][place]
+    scale, mode = choose('initialisation', initialisation, WEIGHTS)[place]
     return nn.initializers.variance_scaling(scale, mode, 'uniform')
 
 
-def linear(features, fan_in, initialisation, place='linear', name=None):
+def linear(
+    features: int, fan_in: int, initialisation: str, place: str = 'linear', name: str | None = None
+) -> nn.Dense:
     """A dense layer of `features` outputs for `fan_in` inputs, initialised as said above."""
-    bound = fan_in**-0.5
-
-    def uniform(key, shape, dtype=jnp.float32):
-        return jax.random.uniform(key, shape, dtype, -bound, bound)
-
     kernel_init = kaiming_uniform(initialisation, place)
-    return nn.Dense(features, kernel_init=kernel_init, bias_init=uniform, name=name)
+    bias_init = uniform_within(fan_in**-0.5)
+    return nn.Dense(features, kernel_init=kernel_init, bias_init=bias_init, name=name)
 
 
 def log_variance_head(z_dim: int, hidden_dim: int, initialisation: str) -> nn.Dense:
@@ -62,7 +59,7 @@ class Encoder(nn.Module):
     initialisation: str
 
     @nn.compact
-    def __call__(self, x):
+    def __call__(self, x: jax.Array) -> jax.Array:
         e = x
         for name in ('hidden_1', 'hidden_2'):
             layer = linear(self.hidden_dim, e.shape[-1], self.initialisation, 'relu', name)
@@ -78,25 +75,25 @@ class Decoder(nn.Module):
     hidden_dim: int
     initialisation: str
 
-    def setup(self):
+    def setup(self) -> None:
         self.hidden_1 = linear(self.hidden_dim, self.z_dim, self.initialisation, 'decoder')
         self.hidden_2 = linear(self.hidden_dim, self.hidden_dim, self.initialisation, 'decoder')
         self.output = linear(self.num_features, self.hidden_dim, self.initialisation, 'decoder')
 
-    def __call__(self, z):
+    def __call__(self, z: jax.Array) -> jax.Array:
         return self.output(nn.relu(self.hidden_2(nn.relu(self.hidden_1(z)))))
 
-    def tangents(self, z):
+    def tangents(self, z: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Value and factored Jacobian of a piecewise linear network.
 
         With masks m = 1[h > 0], df/dz^T = (W_1 diag(m_1)) W_2 diag(m_2) W_3, W being (in, out).
 
         Args:
-          z: (B, z_dim).
+            z: (B, z_dim).
 
         Returns:
-          f (B, num_features) and the last hidden layer's derivative dh_2/dz^T (B, z_dim, hidden_dim),
-          so that df/dz^T is their product with `output_kernel()`.
+            f (B, num_features) and the last hidden layer's derivative dh_2/dz^T (B, z_dim, hidden_dim),
+            so that df/dz^T is their product with `output_kernel()`.
         """
         h_1 = nn.relu(self.hidden_1(z))
         h_2 = nn.relu(self.hidden_2(h_1))
@@ -104,10 +101,10 @@ class Decoder(nn.Module):
         second = (first @ _kernel(self.hidden_2)) * (h_2 > 0)[:, None]
         return self.output(h_2), second
 
-    def output_kernel(self):
+    def output_kernel(self) -> jax.Array:
         """W_3, (hidden_dim, num_features)."""
         return _kernel(self.output)
 
 
-def _kernel(layer):
+def _kernel(layer: nn.Dense) -> jax.Array:
     return layer.variables['params']['kernel']

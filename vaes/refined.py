@@ -7,7 +7,7 @@ bound by natural gradients, averages over draws z_s of itself standing for expec
 
     P <- (1 - rho_t) P + rho_t mean_s P(z_s)        m <- m + rho_t P^-1 mean_s g(z_s)
 
-Khan, Rue, "The Bayesian learning rule", 2021, arXiv 2107.04562, section 4 (with the Gauss-Newton precision for the
+Khan, Rue, "The Bayesian learning rule", 2021, arXiv:2107.04562, section 4 (with the Gauss-Newton precision for the
 Hessian). A Laplace approximation knows the curvature at one point, which for a piecewise linear decoder is that of one
 piece; this knows it over the width of the posterior.
 
@@ -16,6 +16,8 @@ Hesterberg, "Weighted average importance sampling and defensive mixture distribu
 """
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -23,9 +25,11 @@ from flax import struct
 from jax.scipy.special import gammaln
 
 from flows import keys as example_keys
+from flows.base_densities import LOG_2_PI
 from vaes import laplace
 from vaes.cholesky import inverse_cholesky
-from vaes.distributions import LOG_2_PI, along, draw_noise
+from vaes.distributions import along, draw_noise
+from vaes.posterior import Posterior
 
 STARTS = 10  # draws of the posterior among which the search starts
 NEWTON_STEPS = 15
@@ -46,7 +50,9 @@ class DefensiveGaussian:
     mean: jax.Array
     inverse_cholesky: jax.Array
 
-    def sample_and_log_prob(self, keys, shape=()):
+    def sample_and_log_prob(
+        self, keys: jax.Array, shape: tuple[int, ...] = ()
+    ) -> tuple[jax.Array, jax.Array]:
         """Draws z (*shape, B, k) and log q(z) (*shape, B), from `keys` (B,).
 
         Every tenth draw is the Student t's, counted from a random one of the first ten: each draw by itself has the
@@ -64,14 +70,14 @@ class DefensiveGaussian:
         log_q = _log_density(jnp.sum(noise**2, axis=-1), k)
         return along(shape, self.mean) + deviation, log_q - along(shape, jnp.log(diagonal).sum(-1))
 
-    def _is_wide(self, keys, shape):
+    def _is_wide(self, keys: jax.Array, shape: tuple[int, ...]) -> jax.Array:
         """Which draws are the Student t's, (*shape, B)."""
         offset = jnp.floor(EVERY * example_keys.uniform(example_keys.fold_in(keys, 0)))
         number = jnp.arange(math.prod(shape)).reshape(*shape, 1)
         return (number + along(shape, offset)) % EVERY == 0
 
 
-def _log_density(squares, k):
+def _log_density(squares: jax.Array, k: int) -> jax.Array:
     """log of 0.9 N(r; 0, I) + 0.1 t(r; 0, I) in k dimensions, from |r|^2."""
     gaussian = -0.5 * (k * LOG_2_PI + squares)
     half = 0.5 * (FREEDOM + k)
@@ -81,14 +87,19 @@ def _log_density(squares, k):
     return jnp.logaddexp(jnp.log1p(-share) + gaussian, jnp.log(share) + student)
 
 
-def refine(posterior, keys, log_joint, newton_system):
+def refine(
+    posterior: Posterior,
+    keys: jax.Array,
+    log_joint: Callable[[jax.Array], jax.Array],
+    newton_system: Callable[[jax.Array], tuple[jax.Array, jax.Array]],
+) -> DefensiveGaussian:
     """The `DefensiveGaussian` of each example of a batch.
 
     Args:
-      posterior: q(z | x) of the model, a `vaes.posterior.Posterior` with z (B, k).
-      keys: (B,) typed keys, other ones than the importance samples'.
-      log_joint: function z (n, B, k) -> log p(x, z), (n, B).
-      newton_system: function z (B, k) -> g (B, k), P (B, k, k), see `vaes.laplace`.
+        posterior: q(z | x) of the model, a `vaes.posterior.Posterior` with z (B, k).
+        keys: (B,) typed keys, other ones than the importance samples'.
+        log_joint: function z (n, B, k) -> log p(x, z), (n, B).
+        newton_system: function z (B, k) -> g (B, k), P (B, k, k), see `vaes.laplace`.
     """
     start, bound = (example_keys.fold_in(keys, purpose) for purpose in range(2))
     z = _best_start(posterior, start, log_joint)
@@ -96,7 +107,9 @@ def refine(posterior, keys, log_joint, newton_system):
     return DefensiveGaussian(*_ascend_bound(*gaussian, newton_system, bound))
 
 
-def _best_start(posterior, keys, log_joint):
+def _best_start(
+    posterior: Posterior, keys: jax.Array, log_joint: Callable[[jax.Array], jax.Array]
+) -> jax.Array:
     """The most probable of a few draws and of the posterior's mean, (B, k)."""
     draws, _ = posterior.sample_and_log_prob(keys, (STARTS,))
     candidates = jnp.concatenate([posterior.trace[-1:], draws])
@@ -104,13 +117,17 @@ def _best_start(posterior, keys, log_joint):
     return jnp.take_along_axis(candidates, best[None, :, None], axis=0)[0]
 
 
-def _climb(z, log_joint, newton_system):
+def _climb(
+    z: jax.Array,
+    log_joint: Callable[[jax.Array], jax.Array],
+    newton_system: Callable[[jax.Array], tuple[jax.Array, jax.Array]],
+) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Newton steps, each the best of eleven lengths, so that log p(x, z) never falls.
 
     Returns the end (B, k), and the last precision and its inverse Cholesky factor (B, k, k).
     """
 
-    def step(carry, _):
+    def step(carry: Any, _: jax.Array) -> Any:
         z, *_ = carry
         gradient, precision = newton_system(z)
         factor = inverse_cholesky(precision)
@@ -121,10 +138,16 @@ def _climb(z, log_joint, newton_system):
     return jax.lax.scan(step, (z, unknown, unknown), None, length=NEWTON_STEPS)[0]
 
 
-def _ascend_bound(mean, precision, factor, newton_system, keys):
+def _ascend_bound(
+    mean: jax.Array,
+    precision: jax.Array,
+    factor: jax.Array,
+    newton_system: Callable[[jax.Array], tuple[jax.Array, jax.Array]],
+    keys: jax.Array,
+) -> tuple[jax.Array, jax.Array]:
     """Mean (B, k) and inverse Cholesky factor (B, k, k) of the Gaussian after the natural gradients."""
 
-    def step(carry, t):
+    def step(carry: Any, t: jax.Array) -> Any:
         mean, precision, factor = carry
         noise = draw_noise(example_keys.fold_in(keys, t.astype(jnp.int32)), (), mean)
         deviation = jnp.einsum('bj,bji->bi', noise, factor)
@@ -141,7 +164,7 @@ def _ascend_bound(mean, precision, factor, newton_system, keys):
     return mean, factor
 
 
-def _solve(factor, b):
+def _solve(factor: jax.Array, b: jax.Array) -> jax.Array:
     """P^-1 b (B, k) with P^-1 = R^T R."""
     whitened = jnp.einsum('bij,bj->bi', factor, b)
     return jnp.einsum('bji,bj->bi', factor, whitened)

@@ -1,7 +1,7 @@
 """Semi-amortised variational autoencoder.
 
 Kim, Wiseman, Miller, Sontag, Rush, "Semi-Amortized Variational Autoencoders", ICML 2018,
-arXiv 1802.02550. The encoder's lambda = (mu, log sigma^2) is refined by ascent on each example's
+arXiv:1802.02550. The encoder's lambda = (mu, log sigma^2) is refined by ascent on each example's
 own bound, and training differentiates through the ascent:
 
     lambda_0 = encoder(x)      lambda_{t+1} = lambda_t + svi_lr clip(grad_lambda ELBO(x, lambda_t))
@@ -11,7 +11,8 @@ import jax
 import jax.numpy as jnp
 
 from flows import keys as example_keys
-from vaes.distributions import standard_normal_log_prob
+from flows.base_densities import standard_normal_log_prob
+from vaes.distributions import DiagonalGaussian
 from vaes.posterior import Posterior
 from vaes.vae import VAE
 
@@ -31,20 +32,20 @@ class SAVAE(VAE, kw_only=True):
     svi_lr: float = 0.3
     n_svi_step: int = 4
 
-    def posterior(self, x, keys):
+    def posterior(self, x: jax.Array, keys: jax.Array) -> Posterior:
         """q(z | x), a `Posterior`; x (B, D), keys (B,)."""
-        decoder, variables = self.decoder.unbind()
+        decoder, variables = self.unbound_decoder()
         likelihood = self.likelihood()
         start = self.encode(self.features(x))
 
-        def total_bound(q, step_keys):
+        def total_bound(q: DiagonalGaussian, step_keys: jax.Array) -> jax.Array:
             z, log_q = q.sample_and_log_prob(step_keys)
             log_likelihood = likelihood.log_prob(x, decoder.apply(variables, z))
             if self.kl == 'analytic':
                 return jnp.sum(log_likelihood - q.kl_to_standard_normal())
             return jnp.sum(log_likelihood + standard_normal_log_prob(z) - log_q)
 
-        def ascend(q, step):
+        def ascend(q: DiagonalGaussian, step: jax.Array) -> tuple[DiagonalGaussian, jax.Array]:
             gradient = jax.grad(total_bound)(q, example_keys.fold_in(keys, step))
             direction = clip_by_example(gradient, LARGEST_NORM)
             q = jax.tree.map(lambda value, d: value + self.svi_lr * d, q, direction)
@@ -54,7 +55,7 @@ class SAVAE(VAE, kw_only=True):
         return Posterior(q, trace=jnp.concatenate([start.mean[None], means]))
 
 
-def clip_by_example(gradient, largest_norm):
+def clip_by_example(gradient: DiagonalGaussian, largest_norm: float) -> DiagonalGaussian:
     """The pytree of (B, ...) arrays with each example's joint norm at most `largest_norm`."""
     squares = [jnp.sum(g**2, axis=-1, keepdims=True) for g in jax.tree.leaves(gradient)]
     # Written without a square root at zero, whose derivative is infinite.

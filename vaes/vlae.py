@@ -1,6 +1,6 @@
 """Variational Laplace autoencoder.
 
-Park, Kim, Kim, "Variational Laplace Autoencoders", ICML 2019, arXiv 2211.17267. The encoder only
+Park, Kim, Kim, "Variational Laplace Autoencoders", ICML 2019, arXiv:2211.17267. The encoder only
 proposes where to start; Newton steps on log p(x, z) move the mean towards the posterior's mode, and
 the posterior is the Laplace approximation there, with full covariance:
 
@@ -14,9 +14,12 @@ b = f(mu) - J mu. Training differentiates through all of it.
 import jax
 import jax.numpy as jnp
 
+from flows.base_densities import standard_normal_log_prob
+from flows.choice import choose
+from flows.model import Terms
 from vaes import laplace
 from vaes.cholesky import inverse_cholesky
-from vaes.distributions import FullGaussian, standard_normal_log_prob
+from vaes.distributions import FullGaussian
 from vaes.posterior import Posterior
 from vaes.vae import VAE
 
@@ -27,35 +30,33 @@ class VLAE(VAE, kw_only=True):
     """Variational Laplace autoencoder with `n_update` updates.
 
     Attributes:
-      update_rule: 'damped', the published alpha_t = update_lr / (t + 1), which stops short of the
-        mode even of a linear decoder (27 % of the start are left after 4 updates); 'decayed', the
-        alpha_t = update_lr^t of the code's first release (there with 0.9); or 'newton', the best of
-        11 lengths of the Newton step (1, 1/2 .. 2^-9, 0), so that log p(x, mu) never falls.
+        update_rule: 'damped', the published alpha_t = update_lr / (t + 1), which stops short of the
+            mode even of a linear decoder (27 % of the start are left after 4 updates); 'decayed', the
+            alpha_t = update_lr^t of the code's first release (there with 0.9); or 'newton', the best of
+            11 lengths of the Newton step (1, 1/2 .. 2^-9, 0), so that log p(x, mu) never falls.
     """
 
     n_update: int = 4
     update_lr: float = 0.5
     update_rule: str = 'damped'
 
-    def __post_init__(self):
-        if self.update_rule not in UPDATE_RULES:
-            known = ', '.join(UPDATE_RULES)
-            raise ValueError(f'update_rule must be one of {known}; got {self.update_rule!r}.')
+    def __post_init__(self) -> None:
+        choose('update_rule', self.update_rule, UPDATE_RULES)
         super().__post_init__()
 
-    def posterior(self, x, keys):
+    def posterior(self, x: jax.Array, keys: jax.Array) -> Posterior:
         """q(z | x), a `Posterior`; x (B, D), keys (B,) (unused: the refinement is deterministic)."""
         del keys
-        decoder, variables = self.decoder.unbind()
+        decoder, variables = self.unbound_decoder()
         likelihood = self.likelihood()
         direction = laplace.newton_direction(decoder, variables, likelihood)
         newton_system = laplace.newton_system(decoder, variables, likelihood)
 
-        def log_joint(z):
+        def log_joint(z: jax.Array) -> jax.Array:
             f = decoder.apply(variables, z.reshape(-1, self.z_dim)).reshape(*z.shape[:-1], -1)
             return likelihood.log_prob(x[None], f) + standard_normal_log_prob(z)
 
-        def update(mu, step):
+        def update(mu: jax.Array, step: jax.Array) -> tuple[jax.Array, jax.Array]:
             towards_mode = direction(x, mu)
             if self.update_rule == 'newton':
                 mu = laplace.best_step(log_joint, mu, towards_mode)
@@ -74,7 +75,7 @@ class VLAE(VAE, kw_only=True):
         trace = jnp.concatenate([start[None], means])
         return Posterior(FullGaussian(mu, inverse_cholesky(precision)), trace)
 
-    def refinement_terms(self, x, posterior):
+    def refinement_terms(self, x: jax.Array, posterior: Posterior) -> Terms:
         """'reconstruction_error_t' = -log p(x | mu_t) before (t = 0) and after each update."""
         trace = jax.lax.stop_gradient(posterior.trace)
         f = self.decode(trace.reshape(-1, self.z_dim)).reshape(*trace.shape[:2], -1)

@@ -9,23 +9,30 @@ import pytest
 
 from flows import surjections
 from flows.actnorm import ActNorm
-from flows.affine_coupling import AffineCoupling, MLPConditioner
+from flows.coupling import Coupling
 from flows.coupling_flow import CouplingFlow
 from flows.image_flow import DenseNet, ImageFlow, MultiScaleFlow
 from flows.invertible_conv import InvertibleConv
+from flows.masks import AlternatingMask
+from flows.mlp import MLPConditioner
 from flows.squeeze import Slice, Squeeze
 from flows.surjections import StandardUniform, UniformAugmentation, UniformDequantisation
+from flows.transformers import BoundedAffine
 from tests.helpers.convergence_models import example_keys, init, moved, prepared, quick_jit
 
 VECTORS, IMAGES = (3, 5), (3, 4, 2, 3)
 BIJECTORS = {
-    'coupling of vectors': (AffineCoupling(MLPConditioner((6, 6))), VECTORS),
-    'coupling of images': (AffineCoupling(DenseNet(4, 1, 2)), IMAGES),
+    'coupling of vectors': (Coupling(MLPConditioner((6, 6))), VECTORS),
+    'coupling of images': (Coupling(DenseNet(4, 1, 2)), IMAGES),
+    'coupling of images, alternating': (
+        Coupling(DenseNet(4, 1, 2), mask=AlternatingMask(1)),
+        IMAGES,
+    ),
     'actnorm of vectors': (ActNorm(), VECTORS),
     'actnorm of images': (ActNorm(), IMAGES),
     '1x1 convolution': (InvertibleConv(), IMAGES),
     'squeeze': (Squeeze(), IMAGES),
-    'coupling flow': (CouplingFlow(num_features=5, num_couplings=3, hidden=(6,)), VECTORS),
+    'coupling flow': (CouplingFlow(5, 3, MLPConditioner((6,))), VECTORS),
 }
 
 
@@ -72,7 +79,7 @@ def test_inverse_and_log_det_against_autodiff(name, x64):
 
 
 def test_multi_scale_flow_is_a_bijector(x64):
-    flow, shape = MultiScaleFlow(2, 1, conditioner=DenseNet(4, 1, 2)), (4, 4, 2)
+    flow, shape = MultiScaleFlow(2, 1, DenseNet(4, 1, 2)), (4, 4, 2)
     x = jax.random.normal(jax.random.key(1), (2, *shape), jnp.float64)
     variables = moved(forward_init(flow, x))
 
@@ -95,7 +102,7 @@ def test_multi_scale_flow_is_a_bijector(x64):
 
 
 def test_coupling_starts_as_the_identity_and_its_scale_is_bounded():
-    coupling = AffineCoupling(MLPConditioner((6,)), log_scale_bound=1.5)
+    coupling = Coupling(MLPConditioner((6,)), BoundedAffine(1.5))
     x = jax.random.normal(jax.random.key(0), (4, 4))
     variables = forward_init(coupling, x)
     z, log_det = coupling.apply(variables, x, method='forward_and_log_det')
@@ -121,7 +128,7 @@ def test_flow_without_couplings_is_the_identity():
 
 
 def test_density_of_a_two_dimensional_flow_integrates_to_one():
-    flow = CouplingFlow(hidden=(8, 8))
+    flow = CouplingFlow(conditioner=MLPConditioner((8, 8)))
     examples = 2 + 3 * jax.random.normal(jax.random.key(0), (500, 2))
     variables = moved(init(flow, examples))
     sample = quick_jit(lambda: flow.apply(variables, jax.random.key(1), 4000, method='sample'))()
@@ -151,7 +158,7 @@ def test_actnorm_starts_from_the_data_once(shape):
 
 
 def test_every_actnorm_of_a_flow_is_normalised_at_the_start():
-    flow = CouplingFlow(hidden=(8,))
+    flow = CouplingFlow(conditioner=MLPConditioner((8,)))
     x = 5 + 3 * jax.random.normal(jax.random.key(0), (400, 2))
     variables = init(flow, x)
     z, _ = flow.apply(variables, x, method='forward_and_log_det')
@@ -211,7 +218,7 @@ def test_augmentation_adds_channels_that_cost_nothing():
 def test_image_flow_without_couplings_has_a_known_likelihood():
     # It only moves pixels, so P(x) is a product of normal integrals over the cells; the auxiliary
     # channel adds its own, over [0, 1), once per pixel.
-    flow = ImageFlow(shape=(2, 2, 1), couplings=0, scales=2)
+    flow = ImageFlow(shape=(2, 2, 1), flow=MultiScaleFlow(scales=2, couplings=0))
     x = jnp.array([[0.0, 1.0, 1.0, 0.0], [1.0, 1.0, 1.0, 1.0]])
     log_p = flow.apply({}, x, example_keys(2), 20_000, method='log_likelihood')
     dark, light = (NormalDist().cdf(b) - NormalDist().cdf(b - 0.5) for b in (0.5, 1.0))

@@ -16,18 +16,40 @@ from flows import (
     MLP,
     NICE,
     AdditiveCoupling,
+    AlternatingMask,
     Chain,
     DiagonalScaling,
-    Halves,
+    Gaussian,
+    HalfMask,
     LeakyTanh,
+    Logistic,
     MLPFlow,
     RelativeAffine,
     Reverse,
     SmoothLeakyReLU,
     Softplus,
-    Stripes,
-    prior,
+    alternating,
 )
+
+
+class Stretched(nn.Module):
+    """An activation with a parameter for each unit: smooth leaky ReLU of exp(a_d) x_d."""
+
+    onto = True
+
+    def setup(self):
+        self.scaling, self.s = DiagonalScaling(), SmoothLeakyReLU(0.5)
+
+    def forward_and_log_det(self, x):
+        y, log_det = self.scaling.forward_and_log_det(x)
+        z, term = self.s.forward_and_log_det(y)
+        return z, log_det + term
+
+    def inverse_and_log_det(self, z):
+        y, log_det = self.s.inverse_and_log_det(z)
+        x, term = self.scaling.inverse_and_log_det(y)
+        return x, log_det + term
+
 
 BIJECTORS = {
     'smooth leaky relu': lambda: SmoothLeakyReLU(0.1),
@@ -39,28 +61,36 @@ BIJECTORS = {
     'relative affine': lambda: RelativeAffine(),
     'relative affine, no bias': lambda: RelativeAffine(use_bias=False),
     'relative affine, ordinary gradient': lambda: RelativeAffine(gradient='ordinary'),
-    'additive coupling, stripes': lambda: AdditiveCoupling(Stripes(1), MLP(1, 8)),
-    'additive coupling, halves': lambda: AdditiveCoupling(Halves(), MLP(1, 8)),
+    'additive coupling, alternating': lambda: AdditiveCoupling(AlternatingMask(1), MLP(1, 8)),
+    'additive coupling, halves': lambda: AdditiveCoupling(HalfMask(), MLP(1, 8)),
     'chain': lambda: Chain([RelativeAffine(), LeakyTanh(), Reverse(), DiagonalScaling()]),
     'empty chain': lambda: Chain([]),
 }
 MODELS = {
-    'mlp flow': lambda prior: MLPFlow(prior=prior, alpha=0.3),
-    'mlp flow, ordinary gradient': lambda prior: MLPFlow(
-        prior=prior, alpha=0.3, gradient='ordinary'
+    'mlp flow': lambda base: MLPFlow(activation=SmoothLeakyReLU(0.3), base=base),
+    'mlp flow, ordinary gradient': lambda base: MLPFlow(
+        activation=SmoothLeakyReLU(0.3), layer=RelativeAffine(gradient='ordinary'), base=base
     ),
-    'mlp flow, leaky tanh': lambda prior: MLPFlow(prior=prior, nonlinearity='leaky_tanh'),
-    'mlp flow, three layers': lambda prior: MLPFlow(prior=prior, num_layers=3, alpha=0.5),
-    'mlp flow, one layer, no bias': lambda prior: MLPFlow(prior=prior, num_layers=1, bias=False),
-    'nice, stripes': lambda prior: NICE(
-        prior=prior, num_couplings=3, hidden_layers=1, hidden_units=16
+    'mlp flow, leaky tanh': lambda base: MLPFlow(activation=LeakyTanh(), base=base),
+    'mlp flow, three layers': lambda base: MLPFlow(
+        num_layers=3, activation=SmoothLeakyReLU(0.5), base=base
     ),
-    'nice, halves': lambda prior: NICE(
-        prior=prior, num_couplings=3, hidden_layers=1, hidden_units=16, partition='halves'
+    'mlp flow, one layer, no bias': lambda base: MLPFlow(
+        num_layers=1, layer=RelativeAffine(use_bias=False), base=base
+    ),
+    'mlp flow, learnt activations': lambda base: MLPFlow(
+        num_layers=3, activation=Stretched(), base=base
+    ),
+    'nice, alternating': lambda base: NICE(masks=alternating(3), conditioner=MLP(1, 16), base=base),
+    'nice, halves': lambda base: NICE(
+        masks=(HalfMask(),) * 3, mixing=Reverse(), conditioner=MLP(1, 16), base=base
+    ),
+    'nice, learnt mixing': lambda base: NICE(
+        mixing=RelativeAffine(), conditioner=MLP(1, 16), base=base
     ),
 }
 TAKE_WHOLE_NUMBERS = ('reverse', 'empty chain')
-ALL = BIJECTORS | {name: lambda make=make: make('logistic') for name, make in MODELS.items()}
+ALL = BIJECTORS | {name: lambda make=make: make(Logistic()) for name, make in MODELS.items()}
 TRAINED = {
     name: make
     for name, make in ALL.items()
@@ -70,7 +100,7 @@ B = 4
 
 every_map = pytest.mark.parametrize('make', ALL.values(), ids=ALL)
 every_model = pytest.mark.parametrize('make', MODELS.values(), ids=MODELS)
-every_prior = pytest.mark.parametrize('prior_name', ['gaussian', 'logistic'])
+every_base = pytest.mark.parametrize('base', [Gaussian(), Logistic()], ids=repr)
 
 
 def parameters(module, x, seed=0, method='forward_and_log_det'):
@@ -217,25 +247,25 @@ def integral(model, D, reach, spacing):
 
 
 @every_model
-@every_prior
-def test_density_integrates_to_one(make, prior_name):
-    model = make(prior_name)
+@every_base
+def test_density_integrates_to_one(make, base):
+    model = make(base)
     np.testing.assert_allclose(integral(model, 1, 300, 0.02), 1, atol=2e-4)
     np.testing.assert_allclose(integral(model, 2, 160, 0.25), 1, atol=2e-3)
 
 
 def test_density_of_a_flow_that_is_not_onto_integrates_to_less():
-    assert integral(MLPFlow(nonlinearity='softplus'), 1, 100, 0.02) < 0.9
+    assert integral(MLPFlow(activation=Softplus()), 1, 100, 0.02) < 0.9
 
 
 @every_model
 def test_likelihood_objective_and_samples_agree(make, x64):
-    model, D = make('logistic'), 3
+    model, D = make(Logistic()), 3
     x = rows(D)
     variables = parameters(model, x, method='objective')
     z, log_det = apply(model, 'forward_and_log_det')(variables, x)
     log_p = apply(model, 'log_likelihood')(variables, x)
-    np.testing.assert_allclose(log_p, prior('logistic').log_prob(z) + log_det, rtol=1e-12)
+    np.testing.assert_allclose(log_p, Logistic().log_prob(z) + log_det, rtol=1e-12)
     keys = jax.random.split(jax.random.key(0), B)
     terms = apply(model, 'objective')(variables, x, keys, jnp.int32(0))
     np.testing.assert_allclose(terms['loss'], -log_p, rtol=1e-12)
@@ -244,7 +274,7 @@ def test_likelihood_objective_and_samples_agree(make, x64):
     key = jax.random.key(2)
     samples = jax.jit(lambda key: model.apply(variables, key, 6, method='sample'))(key)
     latents, _ = apply(model, 'forward_and_log_det')(variables, samples)
-    np.testing.assert_allclose(latents, prior('logistic').sample(key, (6, D)), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(latents, Logistic().sample(key, (6, D)), rtol=1e-4, atol=1e-4)
 
 
 def test_objective_of_the_mlp_flow_leaves_log_det_of_the_weights_out_of_the_second_term(x64):
@@ -267,7 +297,7 @@ def test_objective_of_the_mlp_flow_leaves_log_det_of_the_weights_out_of_the_seco
 )
 def test_deep_flow_inverts_at_any_size(seed, D, depth, batch, alpha, scale):
     rng = np.random.default_rng(seed)
-    model = MLPFlow(num_layers=depth, alpha=alpha)
+    model = MLPFlow(num_layers=depth, activation=SmoothLeakyReLU(alpha))
     x = scale * rng.standard_normal((batch, D))
 
     def matrix():

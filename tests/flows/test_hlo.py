@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import optax
 import pytest
 
-from flows import MLPFlow
+from flows import MLPFlow, RelativeAffine
 from tests.helpers.hlo_checks import cubic_products, custom_calls
 
 D, B, SEEDS, DEVICES = 24, 7, 30, 2
@@ -33,7 +33,7 @@ def micro_step(model, optimiser, twist):
 
 def texts(gradient='relative', twist=None, bias=True):
     """StableHLO and HLO of a pmapped scan over two steps of a two-layer flow."""
-    model, optimiser = MLPFlow(gradient=gradient, bias=bias), optax.adam(1e-3)
+    model, optimiser = MLPFlow(layer=RelativeAffine(bias, gradient)), optax.adam(1e-3)
     x = jnp.ones((DEVICES, 2, B, D))
     variables = model.init(jax.random.key(0), x[0, 0], None, 0, method='objective')
     state = variables, optimiser.init(variables)

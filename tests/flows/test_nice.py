@@ -1,4 +1,4 @@
-"""NICE: golden values, partitions, parameter counts, priors."""
+"""NICE: golden values, masks, parameter counts, base densities."""
 
 import jax
 import jax.numpy as jnp
@@ -7,16 +7,17 @@ import pytest
 import scipy.stats
 
 from flows import (
+    MLP,
     NICE,
-    PARTITIONS,
     AdditiveCoupling,
+    AlternatingMask,
     Chain,
     DiagonalScaling,
     Gaussian,
-    Halves,
+    HalfMask,
     Logistic,
-    Stripes,
-    prior,
+    Reverse,
+    alternating,
 )
 
 
@@ -40,8 +41,8 @@ def test_golden_values_of_independent_libraries(x64):
     s, x = 0.3 * rng.standard_normal(6), rng.standard_normal((4, 6))
     model = Chain(
         [
-            AdditiveCoupling(Stripes(0), lambda h, _: jnp.tanh(h @ A)),
-            AdditiveCoupling(Stripes(1), lambda h, _: jnp.tanh(h @ B)),
+            AdditiveCoupling(AlternatingMask(0), lambda h, _: jnp.tanh(h @ A)),
+            AdditiveCoupling(AlternatingMask(1), lambda h, _: jnp.tanh(h @ B)),
             DiagonalScaling(),
         ]
     )
@@ -63,16 +64,16 @@ def test_golden_values_of_independent_libraries(x64):
 
 
 @pytest.mark.parametrize('D', [2, 5])
-@pytest.mark.parametrize('partition', [Stripes(0), Stripes(1), Halves()], ids=repr)
-def test_coupling_moves_the_second_part_alone_with_determinant_one(partition, D, x64):
+@pytest.mark.parametrize('mask', [AlternatingMask(0), AlternatingMask(1), HalfMask()], ids=repr)
+def test_coupling_moves_the_second_part_alone_with_determinant_one(mask, D, x64):
     x = np.random.default_rng(0).standard_normal((3, D))
 
     def m(x_1, width):
         return jnp.sin(x_1.sum(-1, keepdims=True)) * jnp.ones((1, width))
 
-    coupling = AdditiveCoupling(partition, m)
+    coupling = AdditiveCoupling(mask, m)
     z, log_det = coupling.apply({}, x, method='forward_and_log_det')
-    (x_1, x_2), (z_1, z_2) = partition.split(x), partition.split(z)
+    (x_1, x_2), (z_1, z_2) = mask.split(x), mask.split(z)
     np.testing.assert_array_equal(z_1, x_1)
     assert (abs(z_2 - x_2) > 0).all()
     assert not log_det.any()
@@ -85,36 +86,39 @@ def test_coupling_moves_the_second_part_alone_with_determinant_one(partition, D,
 
 
 @pytest.mark.parametrize('D', [1, 2, 7])
-@pytest.mark.parametrize('partition', [Stripes(0), Stripes(1), Halves()], ids=repr)
-def test_merge_undoes_split(partition, D):
+@pytest.mark.parametrize('mask', [AlternatingMask(0), AlternatingMask(1), HalfMask()], ids=repr)
+def test_merge_undoes_split(mask, D):
     x = jnp.arange(2.0 * D).reshape(2, D)
-    x_1, x_2 = partition.split(x)
+    x_1, x_2 = mask.split(x)
     assert x_1.shape[1] + x_2.shape[1] == D
-    np.testing.assert_array_equal(partition.merge(x_1, x_2), x)
+    np.testing.assert_array_equal(mask.merge(x_1, x_2), x)
 
 
 @pytest.mark.parametrize(
-    ('partition', 'driving', 'moved'),
+    ('mask', 'driving', 'moved'),
     [
-        ('odd_first', [0, 2, 4], [1, 3]),
-        ('even_first', [1, 3], [0, 2, 4]),
-        ('halves', [0, 1], [2, 3, 4]),
+        (AlternatingMask(0), [0, 2, 4], [1, 3]),
+        (AlternatingMask(1), [1, 3], [0, 2, 4]),
+        (HalfMask(), [0, 1], [2, 3, 4]),
     ],
 )
-def test_first_coupling_is_driven_by_the_named_components(partition, driving, moved):
-    model = NICE(num_couplings=1, hidden_layers=1, hidden_units=8, partition=partition)
+def test_coupling_is_driven_by_the_components_of_its_mask(mask, driving, moved):
+    model = NICE(masks=(mask,), conditioner=MLP(1, 8))
     x = jax.random.normal(jax.random.key(0), (4, 5))
     variables = stirred(start(model, x))
     variables['params']['scaling']['s'] = jnp.zeros(5)
     z, _ = model.apply(variables, x, method='forward_and_log_det')
-    z = z[:, ::-1] if partition == 'halves' else z
     np.testing.assert_array_equal(z[:, driving], x[:, driving])
     assert (z[:, moved] != x[:, moved]).all()
 
 
-@pytest.mark.parametrize('partition', PARTITIONS)
-def test_four_couplings_let_every_component_depend_on_every_other(partition, x64):
-    model = NICE(hidden_layers=1, hidden_units=64, partition=partition)
+@pytest.mark.parametrize(
+    'fields',
+    [{'masks': alternating(4, 1)}, {'masks': (HalfMask(),) * 4, 'mixing': Reverse()}],
+    ids=['alternating', 'halves'],
+)
+def test_four_couplings_let_every_component_depend_on_every_other(fields, x64):
+    model = NICE(conditioner=MLP(1, 64), **fields)
     x = np.random.default_rng(0).standard_normal((1, 6))
     variables = stirred(start(model, x))
 
@@ -134,35 +138,35 @@ def test_four_couplings_let_every_component_depend_on_every_other(partition, x64
     [(784, 5, 1000, 19_158_352), (3072, 4, 2000, 72_617_216)],
 )
 def test_published_parameter_counts(D, hidden_layers, hidden_units, count):
-    model = NICE(hidden_layers=hidden_layers, hidden_units=hidden_units)
+    model = NICE(conditioner=MLP(hidden_layers, hidden_units))
     x = jax.ShapeDtypeStruct((2, D), jnp.float32)
     variables = jax.eval_shape(lambda x: start(model, x), x)
     assert sum(leaf.size for leaf in jax.tree.leaves(variables)) == count
 
 
 def test_model_starts_near_the_identity_with_log_det_zero():
-    model = NICE(hidden_units=100)
+    model = NICE(conditioner=MLP(5, 100))
     x = jax.random.normal(jax.random.key(0), (8, 20))
     z, log_det = model.apply(start(model, x), x, method='forward_and_log_det')
     assert 0 < abs(z - x).max() < 0.2
     assert not log_det.any()
 
 
-def test_priors_agree_with_scipy(x64):
+def test_base_densities_agree_with_scipy(x64):
     z = np.random.default_rng(0).standard_normal((5, 4)) * 10
     for density, law in ((Logistic(), scipy.stats.logistic), (Gaussian(), scipy.stats.norm)):
         np.testing.assert_allclose(density.log_prob(z), law.logpdf(z).sum(1), rtol=1e-12)
 
 
-@pytest.mark.parametrize('name', ['logistic', 'gaussian'])
-def test_prior_is_finite_far_out(name):
+@pytest.mark.parametrize('base', [Logistic(), Gaussian()], ids=repr)
+def test_base_density_is_finite_far_out(base):
     z = jnp.array([[1e3, -1e3], [0.0, 1e3]])
-    value, gradient = jax.value_and_grad(lambda z: prior(name).log_prob(z).sum())(z)
+    value, gradient = jax.value_and_grad(lambda z: base.log_prob(z).sum())(z)
     assert jnp.isfinite(value)
     assert jnp.isfinite(gradient).all()
 
 
-def test_prior_draws_have_the_law_of_the_prior():
+def test_draws_have_the_law_of_the_base_density():
     for sampled, law in ((Logistic(), scipy.stats.logistic), (Gaussian(), scipy.stats.norm)):
         draws = np.asarray(sampled.sample(jax.random.key(0), (20_000,)))
         assert scipy.stats.kstest(draws, law.cdf).pvalue > 1e-3
@@ -170,7 +174,7 @@ def test_prior_draws_have_the_law_of_the_prior():
 
 @pytest.mark.parametrize('u', [0.0, 1 - 2.0**-23])
 def test_logistic_draw_is_finite_at_the_ends_of_the_uniform(u, monkeypatch):
-    model = NICE(hidden_layers=1, hidden_units=4)
+    model = NICE(conditioner=MLP(1, 4))
     variables = start(model, jnp.zeros((1, 4)))
 
     def uniform(key, shape, dtype, *bounds):
@@ -181,10 +185,3 @@ def test_logistic_draw_is_finite_at_the_ends_of_the_uniform(u, monkeypatch):
     assert jnp.isfinite(draws).all()
     assert (abs(draws) > 10).all()
     assert jnp.isfinite(model.apply(variables, jax.random.key(0), 3, method='sample')).all()
-
-
-def test_model_names_the_rule_that_an_argument_breaks():
-    with pytest.raises(ValueError, match='odd_first, even_first, halves'):
-        NICE(partition='thirds')
-    with pytest.raises(ValueError, match='gaussian, logistic'):
-        NICE(prior='cauchy')

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows import MLPFlow, RelativeAffine, ordinary_affine, relative_affine
+from flows import MLPFlow, RelativeAffine, SmoothLeakyReLU, ordinary_affine, relative_affine
 
 
 def matrix(rng, D):
@@ -58,7 +58,11 @@ def test_backward_pass_is_the_metric_times_the_full_ordinary_gradient(seed, D, d
         relative, ordinary = (
             jax.device_get(jax.jit(jax.grad(partial(mean_nll, model)))(variables, x)['params'])
             for model in (
-                MLPFlow(num_layers=depth, alpha=0.3, bias=bias, gradient=rule)
+                MLPFlow(
+                    num_layers=depth,
+                    activation=SmoothLeakyReLU(0.3),
+                    layer=RelativeAffine(bias, rule),
+                )
                 for rule in ('relative', 'ordinary')
             )
         )
@@ -72,7 +76,7 @@ def test_backward_pass_is_the_metric_times_the_full_ordinary_gradient(seed, D, d
 def test_ordinary_rule_is_autodiff_of_the_whole_jacobian(x64):
     rng = np.random.default_rng(0)
     variables, x = layers(rng, 4, 2, True), rng.standard_normal((3, 4))
-    model = MLPFlow(gradient='ordinary')
+    model = MLPFlow(layer=RelativeAffine(gradient='ordinary'))
 
     def nll(variables):
         def z(row):
@@ -142,7 +146,7 @@ def test_one_layer_reaches_the_gaussian_maximum_likelihood_and_the_published_upd
 
 def test_descent_is_equivariant_under_affine_maps_of_the_data(x64):
     rng = np.random.default_rng(2)
-    D, model = 4, MLPFlow(alpha=0.3)
+    D, model = 4, MLPFlow(activation=SmoothLeakyReLU(0.3))
     x, A, c = rng.standard_normal((30, D)), matrix(rng, D), rng.standard_normal(D)
     start = model.init(jax.random.key(0), x, None, 0, method='objective')
 
@@ -229,7 +233,7 @@ def test_mean_over_eight_devices_is_the_gradient_of_the_whole_batch(problem):
 )
 def test_every_optimiser_lowers_the_loss(optimiser):
     x = 3 * jax.random.normal(jax.random.key(0), (64, 5)) + 2
-    model = MLPFlow(alpha=0.3)
+    model = MLPFlow(activation=SmoothLeakyReLU(0.3))
     variables = model.init(jax.random.key(1), x, None, 0, method='objective')
 
     def step(state, _):

@@ -7,12 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from flows.coupling_flow import CouplingFlow
-from flows.image_flow import ImageFlow
-from vaes.convergence_vae import ConvergenceVAE
+from flows.image_flow import DenseNet, ImageFlow, MultiScaleFlow
+from flows.mlp import MLPConditioner
+from vaes.convergence_vae import ConvergenceVAE, IndependentGaussian
 from vaes.draw import DRAW
 from vaes.ladder_vae import LadderVAE
 
-TOY = {'num_features': 2, 'hidden': (128, 128, 128), 'output': 'gaussian'}
+TOY = {'num_features': 2, 'hidden': (128, 128, 128), 'output': IndependentGaussian()}
 PUBLISHED = {
     'flow': (CouplingFlow(), 2, 82_824),
     'vae': (ConvergenceVAE(latent_dim=4, **TOY), 2, 68_620),
@@ -27,13 +28,19 @@ PUBLISHED = {
 }
 SMALL_IMAGE = {'shape': (4, 4, 1)}
 SMALL = {
-    'coupling_flow': CouplingFlow(hidden=(8, 8)),
-    'image_flow': ImageFlow(**SMALL_IMAGE, scales=2, couplings=1, width=4, depth=1, growth=2),
+    'coupling_flow': CouplingFlow(conditioner=MLPConditioner((8, 8))),
+    'image_flow': ImageFlow(**SMALL_IMAGE, flow=MultiScaleFlow(2, 1, DenseNet(4, 1, 2))),
     'vae': ConvergenceVAE(num_features=16, hidden=(8, 8), latent_dim=3),
-    'gaussian_vae': ConvergenceVAE(num_features=2, hidden=(8,), latent_dim=3, output='gaussian'),
+    'gaussian_vae': ConvergenceVAE(
+        num_features=2, hidden=(8,), latent_dim=3, output=IndependentGaussian()
+    ),
     'lvae': LadderVAE(num_features=16, hidden=(8, 8), latent_dims=(3, 2)),
     'lvae_separate_merge': LadderVAE(
-        num_features=2, hidden=(8, 8), latent_dims=(3, 2), output='gaussian', separate_merge=True
+        num_features=2,
+        hidden=(8, 8),
+        latent_dims=(3, 2),
+        output=IndependentGaussian(),
+        separate_merge=True,
     ),
     'draw': DRAW(**SMALL_IMAGE, hidden=6, latent_dim=2, num_steps=3),
     'draw4_attention': DRAW(

@@ -5,6 +5,17 @@ import math
 import jax
 import pytest
 
+from flows import (
+    ELU,
+    Gaussian,
+    HalfMask,
+    LeakyTanh,
+    Logistic,
+    Reverse,
+    SmoothLeakyReLU,
+    Softplus,
+    alternating,
+)
 from tests.helpers import runs
 from train import experiment as experiments
 from train.errors import UserError
@@ -50,3 +61,30 @@ def test_whitening_start_needs_rows():
 def test_image_flow_refuses_a_prior_that_it_does_not_have():
     with pytest.raises(UserError, match='gaussian on images; found logistic'):
         model_of(model='flow', prior='logistic', **BINARY)
+
+
+@pytest.mark.parametrize(
+    ('fields', 'part', 'expected'),
+    [
+        ({'nonlinearity': 'smooth_leaky_relu', 'alpha': 0.2}, 'activation', SmoothLeakyReLU(0.2)),
+        ({'nonlinearity': 'elu', 'alpha': 0.2}, 'activation', ELU(0.2)),
+        ({'nonlinearity': 'leaky_tanh', 'alpha': 0.2}, 'activation', LeakyTanh()),
+        ({'nonlinearity': 'softplus', 'alpha': 0.2}, 'activation', Softplus()),
+        ({'prior': 'gaussian'}, 'base', Gaussian()),
+        ({'prior': 'logistic'}, 'base', Logistic()),
+        ({'partition': 'odd_first', 'num_couplings': 3}, 'masks', alternating(3, first=0)),
+        ({'partition': 'even_first', 'num_couplings': 3}, 'masks', alternating(3, first=1)),
+        ({'partition': 'halves', 'num_couplings': 3}, 'masks', (HalfMask(),) * 3),
+        ({'partition': 'halves'}, 'mixing', Reverse()),
+        ({'partition': 'odd_first'}, 'mixing', None),
+    ],
+    ids=str,
+)
+def test_names_become_the_parts_that_they_stand_for(fields, part, expected):
+    model = 'nice' if 'partition' in fields else 'mlp_flow'
+    assert getattr(model_of(model=model, **fields), part) == expected
+
+
+def test_a_slope_that_an_activation_does_not_have_is_refused():
+    with pytest.raises(UserError, match=r'0 < alpha <= 1, got 1\.5'):
+        model_of(alpha=1.5)

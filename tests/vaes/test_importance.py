@@ -4,10 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import scipy.special
 import scipy.stats
 
-from flows import keys as key_functions
 from tests.helpers.laplace_models import (
     B,
     D,
@@ -18,7 +16,7 @@ from tests.helpers.laplace_models import (
     example_keys,
     examples,
 )
-from vaes import VAE, ConvergenceVAE, groups, importance, latent_variable_model
+from vaes import VAE, ConvergenceVAE, IndependentGaussian, groups, latent_variable_model
 
 
 @pytest.mark.usefixtures('x64')
@@ -46,54 +44,6 @@ def test_mean_field_proposal_agrees_with_probabilistic_pca_within_its_standard_e
     # The stated standard error is the spread that repetitions have.
     ratio = errors.std(axis=0) / standard.mean(axis=0)
     assert 0.5 < np.median(ratio) < 1.6
-
-
-def noise_weights(scale, centre=0.0):
-    return lambda keys, n: centre + scale * key_functions.normal(keys, (n,)).T
-
-
-@pytest.mark.parametrize('num_samples', [1, 7, 100, 101, 1250])
-def test_streamed_blocks_are_the_plain_formula(num_samples):
-    keys, weights = example_keys(), noise_weights(1.5)
-    found = importance.estimate(weights, keys, num_samples)
-    size = min(100, num_samples)
-    blocks = [
-        weights(key_functions.fold_in(keys, block), size)
-        for block in range(-(-num_samples // size))
-    ]
-    log_w = np.concatenate(blocks)[:num_samples].astype(np.float64)
-    expected = scipy.special.logsumexp(log_w, axis=0) - np.log(num_samples)
-    np.testing.assert_allclose(found.log_likelihood, expected, rtol=1e-5, atol=1e-6)
-    tenth = num_samples // 10
-    if tenth:
-        expected = scipy.special.logsumexp(log_w[:tenth], axis=0) - np.log(tenth)
-        np.testing.assert_allclose(found.log_likelihood_at_tenth, expected, rtol=1e-5, atol=1e-6)
-    else:
-        assert found.log_likelihood_at_tenth is None
-    w = np.exp(log_w)
-    np.testing.assert_allclose(
-        found.effective_sample_size, w.sum(0) ** 2 / (w**2).sum(0), rtol=1e-4
-    )
-    if num_samples == 1:
-        assert np.isinf(found.standard_error).all()
-    else:
-        error = w.std(axis=0, ddof=1) / num_samples**0.5 / w.mean(axis=0)
-        np.testing.assert_allclose(found.standard_error, error, rtol=1e-3)
-
-
-@pytest.mark.parametrize('centre', [-1e4, 1e4])
-def test_extreme_log_weights_neither_overflow_nor_vanish(centre):
-    found = importance.estimate(noise_weights(1.0, centre), example_keys(), 300)
-    np.testing.assert_allclose(found.log_likelihood, centre, rtol=1e-3)
-    assert np.isfinite(found.effective_sample_size).all()
-    assert np.isfinite(found.standard_error).all()
-    dead = importance.estimate(lambda k, n: jnp.full((n, len(k)), -jnp.inf), example_keys(), 300)
-    assert np.isneginf(dead.log_likelihood).all()
-
-
-def test_a_number_of_samples_below_one_is_refused():
-    with pytest.raises(ValueError, match='at least 1; got 0'):
-        importance.estimate(noise_weights(1.0), example_keys(), 0)
 
 
 def test_single_sample_elbo_averages_to_the_bound_with_the_analytic_kl():
@@ -131,7 +81,9 @@ def test_groups_join_to_the_whole(size, group):
 
 def wide(width):
     """A model of points in the plane with wide layers, and its variables."""
-    model = ConvergenceVAE(num_features=2, hidden=(width,), latent_dim=3, output='gaussian')
+    model = ConvergenceVAE(
+        num_features=2, hidden=(width,), latent_dim=3, output=IndependentGaussian()
+    )
     arguments = {'params': jax.random.key(0)}, jnp.ones((2, 2)), example_keys(2), jnp.int32(0)
     return model, model.init(*arguments, method='objective')
 

@@ -156,10 +156,14 @@ def test_kl_warm_up_weights_the_loss_only():
 @pytest.mark.parametrize(
     ('model_class', 'fields', 'message'),
     [
-        (VAE, {'output_dist': 'poisson'}, 'output_dist must be gaussian or bernoulli'),
-        (VAE, {'kl': 'exact'}, 'kl must be'),
-        (VLAE, {'update_rule': 'adam'}, 'update_rule must be one of damped, decayed, newton'),
-        (VAE, {'initialisation': 'xavier'}, 'initialisation must be one of'),
+        (
+            VAE,
+            {'output_dist': 'poisson'},
+            "Unknown output_dist 'poisson': choose one of gaussian, bernoulli",
+        ),
+        (VAE, {'kl': 'exact'}, "Unknown kl 'exact': choose one of sample, analytic"),
+        (VLAE, {'update_rule': 'adam'}, 'choose one of damped, decayed, newton'),
+        (VAE, {'initialisation': 'xavier'}, 'choose one of unit_variance, published'),
         (VAE, {'num_features': 4}, 'set num_features to 10'),
     ],
 )

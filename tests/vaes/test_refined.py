@@ -131,7 +131,9 @@ def test_latents_that_depend_on_each_other_are_refused(name):
 
 def test_an_unknown_proposal_is_refused():
     model, variables = build(VAE)
-    with pytest.raises(ValueError, match="must be posterior or refined; got 'prior'"):
+    with pytest.raises(
+        ValueError, match="Unknown proposal 'prior': choose one of posterior, refined"
+    ):
         refined(model, variables, examples(), 5, 'prior')
 
 

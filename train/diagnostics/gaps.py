@@ -15,7 +15,7 @@ def check(config, model):
             f'--gaps is about models with a bound, and config.model={config.model} has the exact likelihood: '
             'leave it out.'
         )
-    if not hasattr(model, 'posterior'):
+    if not model.has_posterior:
         raise UserError(
             f'--gaps is about approximate posteriors, and config.model={config.model} has none: leave it out.'
         )

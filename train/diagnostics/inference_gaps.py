@@ -17,8 +17,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from flows import importance
 from flows import keys as example_keys
-from vaes import importance
 from vaes.distributions import FullGaussian
 from vaes.iaf import FlowGaussian
 from vaes.latent_variable_model import IMPORTANCE, REFINEMENT
@@ -34,16 +34,16 @@ def inference_gaps(model, variables, x, keys, num_samples, steps=STEPS):
     """The three quantities that the gaps lie between, a dict of (B,) in nats.
 
     Args:
-      model, variables: a latent-variable model and its parameters.
-      x: (B, D).
-      keys: (B,) typed keys.
-      num_samples: importance samples of log p(x).
-      steps: of the ascent to q*.
+        model, variables: a latent-variable model and its parameters.
+        x: (B, D).
+        keys: (B,) typed keys.
+        num_samples: importance samples of log p(x).
+        steps: of the ascent to q*.
 
     Returns:
-      'log_likelihood' and its 'effective_sample_size', by importance sampling from q*; 'elbo' of q;
-      'best_elbo' of q*. A posterior without parameters but the encoder's (DRAW) has no q*, so that q
-      takes its place and 'best_elbo' is missing.
+        'log_likelihood' and its 'effective_sample_size', by importance sampling from q*; 'elbo' of q;
+        'best_elbo' of q*. A posterior without parameters but the encoder's (DRAW) has no q*, so that q
+        takes its place and 'best_elbo' is missing.
     """
     posterior = model.apply(
         variables, x, example_keys.fold_in(keys, REFINEMENT), method='posterior'
@@ -60,7 +60,11 @@ def inference_gaps(model, variables, x, keys, num_samples, steps=STEPS):
         best = best_posterior(log_weights, posterior, example_keys.fold_in(keys, ASCENT), steps)
         found['best_elbo'] = bound(best)
     draws = example_keys.fold_in(keys, IMPORTANCE)
-    estimate = importance.estimate(log_weights(best), draws, num_samples)
+
+    def of_block(block, n):
+        return log_weights(best)(example_keys.fold_in(draws, block), n)
+
+    estimate = importance.estimate(of_block, num_samples)
     return {
         **found,
         'log_likelihood': estimate.log_likelihood,

@@ -24,7 +24,7 @@ def draw(description, model, variables, preprocessing, seed, validation):
 
     seed: of the evaluation noise. validation: a source; its first rows are shown.
     """
-    if not hasattr(model, 'reconstruct'):
+    if not model.has_posterior:
         return {}
     parts, shape = (model, variables, preprocessing), description.shape
     number = min(PAIRS if len(shape) == 3 else POINTS, len(validation))
@@ -35,11 +35,12 @@ def draw(description, model, variables, preprocessing, seed, validation):
         return {'reconstructions': plots.scatters(panels, data)} if shape == (2,) else {}
     beside = np.stack([data, found], axis=1)
     drawn = {'reconstructions': _grid(beside, shape, COLUMNS)}
-    if hasattr(model, 'reconstruct_trace'):
-        few = rows[:COLUMNS]
-        data, trace = _trace(*parts, seed, validation.gather(few), few)
-        if len(trace) > 1:
-            drawn['updates'] = _grid(np.concatenate([data[None], trace]), shape, len(few))
+    few = rows[:COLUMNS]
+    arguments = (variables, preprocessing, seed, validation.gather(few), few)
+    updates = functools.partial(_trace, model)
+    if len(jax.eval_shape(updates, *arguments)[1]) > 1:  # a model without them needs no program
+        data, trace = updates(*arguments)
+        drawn['updates'] = _grid(np.concatenate([data[None], trace]), shape, len(few))
     if _latent_size(model, variables) <= LARGEST_LATENT:
         drawn['traversal'] = _grid(_traverse(*parts), shape, len(STEPS))
     return drawn

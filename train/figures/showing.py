@@ -41,12 +41,12 @@ def in_data_space(model, variables, preprocessing, key, number):
 
 def of_means(model, preprocessing):
     """Whether what is shown of a model are the means of p(x|z): of images of latent-variable models."""
-    return preprocessing.units.is_image and hasattr(model, 'sample_mean')
+    return preprocessing.units.is_image and model.has_posterior
 
 
 def can_sample(model):
     """Whether a model's map is onto, so that there is an x for every z."""
-    return getattr(model, 'is_onto', True)
+    return model.is_onto
 
 
 def samples_png(description, model, variables, preprocessing, key, data=None):

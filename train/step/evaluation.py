@@ -121,7 +121,7 @@ def log_likelihood(model, variables, x, keys, num_samples, importance):
     """{'log_likelihood': (B,)} of x (B, D), nats in model space.
 
     Where importance sampling gives it, with `importance` the name of the proposal, 'effective_sample_size',
-    'standard_error' and, from 10 samples on, 'log_likelihood_at_tenth' as well, (B,); see `vaes.importance`.
+    'standard_error' and, from 10 samples on, 'log_likelihood_at_tenth' as well, (B,); see `flows.importance`.
     """
     if not hasattr(model, 'importance_estimate'):
         value = model.apply(variables, x, keys, num_samples, method='log_likelihood')

@@ -12,7 +12,7 @@ PARTS = ('reconstruction_error', 'kl')
 
 def empty(model, num_seeds: int) -> dict:
     """The curves before the first epoch: name -> seeds x 0."""
-    names = LOSSES + (PARTS if hasattr(model, 'bound_terms') else ())
+    names = LOSSES + (PARTS if model.has_posterior else ())
     return {name: [[] for _ in range(num_seeds)] for name in names}
 
 

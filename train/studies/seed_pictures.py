@@ -26,7 +26,7 @@ def draw(study, best, trained) -> dict[str, bytes]:
     seeds, drawn = _seeds(study, best, trained), {}
     if showing.can_sample(study.experiment.model):
         drawn['samples'] = _samples(study, seeds, shape)
-    if hasattr(study.experiment.model, 'reconstruct'):
+    if study.experiment.model.has_posterior:
         drawn['reconstructions'] = _reconstructions(study, seeds, shape)
     if shape == (2,):
         drawn['densities'] = _densities(study, seeds)

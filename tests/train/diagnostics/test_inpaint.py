@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from flows import NICE
+from flows import MLP, NICE
 from train import data
 from train.data import catalogue
 from train.data.preprocessing import Preprocessing
@@ -89,7 +89,7 @@ def trained():
     digits = data.load(config)
     source = digits.source('train')
     preprocessing = Preprocessing.fit(config, digits.description, source)
-    model = NICE(num_couplings=4, hidden_layers=1, hidden_units=32)
+    model = NICE(conditioner=MLP(1, 32))
     raw = source.gather(np.arange(256))
     t = preprocessing.encode(raw, jax.random.split(key(1), 256), False)
     x, _ = preprocessing.forward_and_log_det(t)

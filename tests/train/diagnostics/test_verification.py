@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from flows import NICE, MLPFlow
+from flows import ELU, MLP, NICE, MLPFlow, SmoothLeakyReLU
 from train.diagnostics import verification
 
 
@@ -23,7 +23,9 @@ def failed(model, variables, x):
 
 @pytest.mark.parametrize('D', [1, 2, 5])
 @pytest.mark.parametrize(
-    'model', [MLPFlow(alpha=0.3), NICE(hidden_units=8, hidden_layers=1)], ids=['mlp', 'nice']
+    'model',
+    [MLPFlow(activation=SmoothLeakyReLU(0.3)), NICE(conditioner=MLP(1, 8))],
+    ids=['mlp', 'nice'],
 )
 def test_right_models_pass(model, D):
     names, checks = failed(model, *initialised(model, D))
@@ -62,13 +64,13 @@ def test_wrong_inverse_is_found():
 
 
 def test_mass_that_a_flow_misses_is_found():
-    model = MLPFlow(nonlinearity='elu', alpha=0.5)
+    model = MLPFlow(activation=ELU(0.5))
     names, _ = failed(model, *initialised(model, 2))
     assert names == ['distance of the integral of the density from 1']
 
 
 def test_singular_layer_is_found():
-    model = MLPFlow(alpha=0.3)
+    model = MLPFlow(activation=SmoothLeakyReLU(0.3))
     variables, x = initialised(model, 4)
     W = np.array(variables['params']['affine_0']['W'])
     W[:, 0] = W[:, 1] * (1 + 1e-7)
@@ -79,7 +81,7 @@ def test_singular_layer_is_found():
 
 
 def test_diagnostics_are_condition_numbers_and_smallest_slopes():
-    model = MLPFlow(num_layers=3, alpha=0.3)
+    model = MLPFlow(num_layers=3, activation=SmoothLeakyReLU(0.3))
     variables, x = initialised(model, 4)
     W = jnp.diag(jnp.array([1.0, 2.0, 4.0, 8.0]))
     variables['params']['affine_1']['W'] = W

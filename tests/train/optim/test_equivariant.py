@@ -7,7 +7,7 @@ import numpy as np
 import optax
 import pytest
 
-from flows import OUTPUT_MOMENTS, Chain, DiagonalScaling, MLPFlow, RelativeAffine
+from flows import OUTPUT_MOMENTS, Chain, DiagonalScaling, MLPFlow, RelativeAffine, SmoothLeakyReLU
 from tests.helpers import runs
 from train.errors import UserError
 from train.optim import optimizers
@@ -56,7 +56,7 @@ def test_moments_of_a_batch_are_the_mean_of_its_parts(x64):
 
 def latents(optimizer, x, A, c, steps=200):
     """The flow's latents after training on x A + c from the start that is the same model there."""
-    model = MLPFlow(gradient='equivariant', alpha=0.3)
+    model = MLPFlow(activation=SmoothLeakyReLU(0.3), layer=RelativeAffine(gradient='equivariant'))
     params = model.init(jax.random.key(0), x, None, 0, method='objective')['params']
     first = params['affine_0']
     W = jnp.linalg.solve(A, first['W'])

@@ -7,7 +7,7 @@ import numpy as np
 import optax
 import pytest
 
-from flows import MLPFlow
+from flows import MLPFlow, RelativeAffine
 from tests.helpers import hlo_checks, runs
 from train import data
 from train import experiment as experiments
@@ -63,7 +63,7 @@ def test_step_has_no_cubic_product_and_no_factorisation():
 
 
 def test_checker_flags_the_ordinary_gradient():
-    for text in program(MLPFlow(gradient='ordinary')):
+    for text in program(MLPFlow(layer=RelativeAffine(gradient='ordinary'))):
         assert hlo_checks.custom_calls(text)
 
 
