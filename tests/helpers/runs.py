@@ -49,7 +49,7 @@ def train(config, steps, num_devices):
     state = on.replicate(experiments.fresh_state(experiment, source), experiment.devices)
     call, done, seen = experiment.train_call(), 0, []
     while done < steps:
-        for batch, indices, _ in experiment.chunks(source, done):
+        for batch, indices in experiment.chunks(source, done):
             state, (metrics, _) = call(state, batch, indices)
             seen.append(on.unreplicate(metrics))
             done += len(batch)

@@ -66,7 +66,7 @@ def test_experiment_starts(name, variant, model, short):
     source = starts.rows_like(config, rows if short else max(rows, FEWEST_ROWS))
     state = on.replicate(experiments.fresh_state(experiment, source), experiment.devices)
     before = training_terms(experiment, state, source)
-    batch, indices, _ = next(experiment.chunks(source, 0))
+    batch, indices = next(experiment.chunks(source, 0))
     assert len(batch) == steps
     state, (_, bad_step) = experiment.train_call()(state, batch, indices)
     after = training_terms(experiment, state, source)

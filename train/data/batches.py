@@ -5,7 +5,10 @@ batch k of an epoch is rows order[k B : (k + 1) B]; its first B / devices rows g
 so on. The rows left over at the end of an epoch are dropped, other ones each time.
 """
 
+import dataclasses
 import itertools
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
 
 import numpy as np
 
@@ -14,13 +17,22 @@ from train.errors import UserError
 ORDER = 1  # purpose of the stream of random numbers, beside the seed and the epoch
 
 
-def order(n, seed, epoch):
+class Source(Protocol):
+    """The rows of a split."""
+
+    def __len__(self) -> int: ...
+
+    def gather(self, indices: np.ndarray, /) -> np.ndarray:
+        """Rows (n, D) in the stored dtype, of indices (n,)."""
+
+
+def order(n: int, seed: int, epoch: int) -> np.ndarray:
     """The permutation (n,) int32 of an epoch, from raw bits: the same on every machine."""
     sequence = np.random.SeedSequence(seed, spawn_key=(ORDER, epoch))
     return np.argsort(np.random.Philox(sequence).random_raw(n), kind='stable').astype(np.int32)
 
 
-def check_batch_size(batch_size, num_devices):
+def check_batch_size(batch_size: int, num_devices: int) -> None:
     """Refuse a batch that does not divide among the devices."""
     if batch_size < 1:
         raise UserError(f'config.batch_size must be positive; found {batch_size}.')
@@ -34,7 +46,7 @@ def check_batch_size(batch_size, num_devices):
         )
 
 
-def steps_per_epoch(n, batch_size):
+def steps_per_epoch(n: int, batch_size: int) -> int:
     """Full batches in n rows; a split smaller than one batch is refused."""
     if n < batch_size:
         raise UserError(
@@ -44,7 +56,7 @@ def steps_per_epoch(n, batch_size):
     return n // batch_size
 
 
-def chunk_edges(num_steps, steps_per_call):
+def chunk_edges(num_steps: int, steps_per_call: int) -> list[int]:
     """Edges 0 = e_0 < ... < e_k = num_steps of an epoch's chunks.
 
     No chunk is longer than `steps_per_call` and their lengths differ by one at most, so that a
@@ -57,7 +69,7 @@ def chunk_edges(num_steps, steps_per_call):
     return [0, *np.cumsum([len(part) for part in parts]).tolist()]
 
 
-def chunk_spans(num_steps, steps_per_call, position):
+def chunk_spans(num_steps: int, steps_per_call: int, position: int) -> Iterator[tuple[int, int]]:
     """(first, last) step of each chunk of an epoch from step `position` of it on.
 
     Chunks keep the same edges wherever the epoch is entered.
@@ -66,43 +78,58 @@ def chunk_spans(num_steps, steps_per_call, position):
     return itertools.pairwise([position, *later])
 
 
-def local_share(rows, num_devices, process_index, process_count):
-    """The part of this process's devices: (..., B) -> (..., local devices, B / devices)."""
-    if num_devices % process_count:
-        raise UserError(f'{num_devices} devices do not divide among {process_count} processes.')
-    local = num_devices // process_count
-    shares = rows.reshape(*rows.shape[:-1], num_devices, -1)
-    return shares[..., process_index * local : (process_index + 1) * local, :]
+@dataclasses.dataclass(frozen=True)
+class Shares:
+    """How a batch divides among the devices of all processes, and which part of it is this process's."""
+
+    num_devices: int = 1
+    process_index: int = 0
+    process_count: int = 1
+
+    def of(self, rows: np.ndarray) -> np.ndarray:
+        """The part of this process's devices: (..., B) -> (..., local devices, B / devices)."""
+        check_batch_size(rows.shape[-1], self.num_devices)
+        if self.num_devices % self.process_count:
+            raise UserError(
+                f'{self.num_devices} devices do not divide among {self.process_count} processes.'
+            )
+        local = self.num_devices // self.process_count
+        parts = rows.reshape(*rows.shape[:-1], self.num_devices, -1)
+        return parts[..., self.process_index * local : (self.process_index + 1) * local, :]
 
 
 def chunks(
-    source, seed, start_step, batch_size, steps_per_call, num_devices, process_index, process_count
-):
-    """The batches from step `start_step` of the run to the end of its epoch, chunk by chunk.
+    source: Source,
+    seeds: Sequence[int],
+    start_step: int,
+    batch_size: int,
+    steps_per_call: int,
+    deal: Callable[[np.ndarray], np.ndarray],
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The batches from step `start_step` of the training to the end of its epoch, chunk by chunk.
 
-    Yields (rows (steps, local devices, B / devices, D) in the stored dtype, indices (steps, local
-    devices, B / devices) int32, first step).
+    seeds: of each order; those of a study train together, each in an order of its own. deal: rows (steps, seeds, B) ->
+    those of this process's devices, whose axis is the second one.
+    Yields (rows (steps, local devices, ..., D) in the stored dtype, indices (steps, local devices, ...) int32).
     """
-    check_batch_size(batch_size, num_devices)
     per_epoch = steps_per_epoch(len(source), batch_size)
     epoch, position = divmod(start_step, per_epoch)
-    permutation = order(len(source), seed, epoch)[: per_epoch * batch_size]
-    batches = permutation.reshape(per_epoch, batch_size)
+    used = per_epoch * batch_size
+    orders = [order(len(source), seed, epoch)[:used].reshape(per_epoch, -1) for seed in seeds]
+    batches = np.stack(orders, axis=1)
     for first, last in chunk_spans(per_epoch, steps_per_call, position):
-        indices = local_share(batches[first:last], num_devices, process_index, process_count)
-        rows = source.gather(indices.reshape(-1))
-        yield rows.reshape(*indices.shape, -1), indices, epoch * per_epoch + first
+        indices = deal(batches[first:last])
+        yield source.gather(indices.reshape(-1)).reshape(*indices.shape, -1), indices
 
 
-def evaluation_batches(n, batch_size, num_devices, process_index, process_count):
+def evaluation_batches(n: int, batch_size: int, shares: Shares) -> tuple[np.ndarray, np.ndarray]:
     """Every row once, for this process: (indices, mask), (batches, local devices, B / devices).
 
     The last batch is filled with row 0 and masked out, so all processes make the same number of
     calls and the masks of all processes sum to n.
     """
-    check_batch_size(batch_size, num_devices)
+    check_batch_size(batch_size, shares.num_devices)
     num_batches = -(-n // batch_size)
     indices = np.arange(num_batches * batch_size, dtype=np.int32).reshape(num_batches, batch_size)
     mask = indices < n
-    share = (num_devices, process_index, process_count)
-    return local_share(np.where(mask, indices, 0), *share), local_share(mask, *share)
+    return shares.of(np.where(mask, indices, 0)), shares.of(mask)

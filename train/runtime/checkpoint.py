@@ -129,10 +129,6 @@ class Checkpoints:
             self._manager.close()
             self._manager = self._open()
 
-    def has_result(self):
-        """Whether the run of these checkpoints has come to a result."""
-        return (self._folder.parent / 'result.json').exists()
-
     def steps(self):
         """Steps on disk, oldest first."""
         return sorted(self._manager.all_steps())

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from train.session import means
 from train.step.losses import training_loss
-from train.studies.session import means
 
 LOSSES = ('train', 'validation')
 # Of the training loss of a model with a posterior: their sum is the bound's, whatever the weight of the KL.

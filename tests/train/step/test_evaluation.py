@@ -58,6 +58,6 @@ def test_evaluation_repeats_and_does_not_depend_on_the_batch(tmp_path, name):
     first, again = values(experiment.evaluator), values(experiment.evaluator)
     assert first['log_likelihood'].mean() == pytest.approx(found['nats'], rel=1e-6)
     jax.tree.map(np.testing.assert_array_equal, first, again)
-    other = values(Evaluator(experiment.model, experiment.seeds.data, 5, experiment.devices))
+    other = values(Evaluator(experiment.model, experiment.seeds.data, 5, experiment.layout))
     for quantity in ('log_likelihood', 'log_det'):
         np.testing.assert_allclose(other[quantity], first[quantity], rtol=1e-5, atol=1e-4)

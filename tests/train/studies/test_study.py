@@ -10,7 +10,6 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from tests.helpers import runs
 from tests.helpers.studies import config, stop_after_11_steps, study
-from train import experiment as experiments
 from train import loop, pretrained
 from train.errors import UserError
 from train.runtime.checkpoint import Checkpoints
@@ -108,7 +107,7 @@ def test_stopped_study_resumes_on_other_devices(tmp_path, finished, monkeypatch,
 
 
 def latest(folder):
-    experiment = experiments.create(pretrained.read_config(epath.Path(folder)), splits_batch=False)
+    experiment = many_seeds.create(pretrained.read_config(epath.Path(folder)))
     template = many_seeds.template(experiment, 3)
     with Checkpoints(folder) as saved:
         trees, _ = saved.restore_latest({'state': template, 'best': template.variables})

@@ -55,9 +55,9 @@ def epochs(source, start_step=0, number=2, steps_per_call=7, **share):
     per_epoch = batches.steps_per_epoch(len(source), 40)
     for epoch in range(number):
         first = start_step if epoch == 0 else (start_step // per_epoch + epoch) * per_epoch
-        chunks = batches.chunks(source, 3, first, 40, steps_per_call, 4, **share)
-        for rows, indices, _ in prefetch(chunks):
-            yield rows, indices
+        shares = batches.Shares(4, **share)
+        deal = lambda rows, shares=shares: shares.of(rows[:, 0])  # noqa: E731
+        yield from prefetch(batches.chunks(source, [3], first, 40, steps_per_call, deal))
 
 
 def joined(chunks):
@@ -117,7 +117,7 @@ def test_rows_are_counted_from_the_end_too_and_bounds_are_kept(sources):
 
 def test_stream_holds_no_more_than_the_chunks_ahead(sources):
     """Whatever the length of an epoch: the consumer's chunk, two in the queue, one being read."""
-    chunks = prefetch(batches.chunks(sources['stream'], 3, 0, 40, 1, 4, 0, 1))
+    chunks = prefetch(batches.chunks(sources['stream'], [3], 0, 40, 1, lambda rows: rows))
     next(chunks)
     tracemalloc.start()
     try:
