@@ -1,7 +1,7 @@
 """What a config stands for: the data, the model, the optimiser and the functions made from them."""
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import flax.linen as nn
 import jax
@@ -14,6 +14,7 @@ from ml_collections import FrozenConfigDict as Config
 from train import data as datasets
 from train import models, ranges
 from train.data import batches
+from train.data.batches import Source
 from train.data.preprocessing import Preprocessing
 from train.diagnostics import padding
 from train.optim import optimizers
@@ -23,6 +24,8 @@ from train.step.layout import Layout, one_seed
 from train.step.randomness import Seeds, example_keys
 from train.step.state import TrainState, make_init
 from train.step.step import make_step, preprocess
+
+LayOut = Callable[[Config, on.Devices], Layout]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +59,7 @@ class Experiment:
         return make_init(self.model, self.optimizer, ema=self.config.ema)(seed, examples)
 
     def train_call(self) -> Callable:
-        """A chunk of training steps on all devices, see `train.step.layout.Layout.train_call`."""
+        """A chunk of training steps on all devices, see `train.step.layout.OneSeed.train_call`."""
         step = make_step(
             self.model,
             self.optimizer,
@@ -65,9 +68,7 @@ class Experiment:
         )
         return self.layout.train_call(step)
 
-    def chunks(
-        self, source: batches.Source, start_step: int
-    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def chunks(self, source: Source, start_step: int) -> batches.Chunks:
         """This process's chunks from a step to the end of its epoch, see `train.data.batches.chunks`."""
         orders = [seeds.order for seeds in self.layout.seeds]
         sizes = self.config.batch_size, self.config.steps_per_call
@@ -83,9 +84,7 @@ class Experiment:
         )
 
 
-def create(
-    config: Config, *, lay_out: Callable[[Config, on.Devices], Layout] = one_seed
-) -> Experiment:
+def create(config: Config, *, lay_out: LayOut = one_seed) -> Experiment:
     """The experiment of a config; raises UserError where the config or the devices do not fit together.
 
     lay_out: what lies where, given the config and the devices, of a single run unless said otherwise.
@@ -133,7 +132,7 @@ def _assemble(config: Config, description: datasets.Description, layout: Layout)
     )
 
 
-def fresh_state(experiment: Experiment, source: batches.Source) -> TrainState:
+def fresh_state(experiment: Experiment, source: Source) -> TrainState:
     """The state before the first step, the same on every process: preprocessing and data-dependent layers are fitted.
 
     source: the training split.
@@ -143,9 +142,7 @@ def fresh_state(experiment: Experiment, source: batches.Source) -> TrainState:
     return state.replace(preprocessing=preprocessing)
 
 
-def initialiser(
-    experiment: Experiment,
-) -> Callable[[batches.Source, Preprocessing, Seeds], TrainState]:
+def initialiser(experiment: Experiment) -> Callable[[Source, Preprocessing, Seeds], TrainState]:
     """`init(source, preprocessing, seeds)`: a fresh state by `Seeds`, without the preprocessing, which stays apart.
 
     Compiled once for all seeds.
@@ -157,7 +154,7 @@ def initialiser(
         examples, _ = preprocess(preprocessing, raw, keys, training=True)
         return experiment.init(seed, examples)
 
-    def init(source: batches.Source, preprocessing: Preprocessing, seeds: Seeds) -> TrainState:
+    def init(source: Source, preprocessing: Preprocessing, seeds: Seeds) -> TrainState:
         rows = init_rows(seeds.init, len(source), experiment.config.init_examples)
         state = from_rows(preprocessing, source.gather(rows), rows, np.uint32(seeds.init))
         return state.replace(seed=jnp.uint32(seeds.noise))

@@ -16,7 +16,7 @@ from train.diagnostics import broken_numbers
 from train.errors import NonFiniteError
 from train.figures import showing
 from train.optim import warm_start
-from train.result import mean_and_error
+from train.result import Result, mean_and_error
 from train.runtime import processes
 from train.runtime.writers import NullWriter, Writer
 from train.session import RunSession, means
@@ -25,24 +25,20 @@ from train.step.state import TrainState
 from train.step.stopping import Stopping
 
 
-def run(config: Config, workdir: epath.Path, *, mute: bool = False) -> dict[str, Any]:
+def run(config: Config, workdir: epath.Path, *, mute: bool = False) -> Result:
     """Train a config in a folder, or go on; returns what `result.json` holds, see `train.trainer.run`."""
-    return trainer.run(Run, config, workdir, mute=mute)
+    return trainer.run(Run, experiments.create, conclusion.finished, config, workdir, mute=mute)
 
 
-class Run(trainer.Trainer[RunSession]):
+class Run(trainer.Trainer[RunSession, Result]):
     """A single run: one seed over all devices."""
 
     kind = 'run'
-    create = staticmethod(experiments.create)
-    done = staticmethod(conclusion.finished)
 
     def template(self) -> TrainState:
-        """See `Trainer`."""
         return self.experiment.template()
 
     def fresh(self) -> RunSession:
-        """See `Trainer`."""
         state = experiments.fresh_state(self.experiment, self.train)
         state = warm_start.apply(state, self.config)
         logging.info('\n%s', parameter_overview.get_parameter_overview(state.params))
@@ -50,11 +46,9 @@ class Run(trainer.Trainer[RunSession]):
         return RunSession(state=state, stopping=Stopping(self.config.look_ahead))
 
     def restored(self, arrays: TrainState, record: Mapping[str, Any]) -> RunSession:
-        """See `Trainer`."""
         return RunSession.from_record(self.experiment.layout.place(arrays), record)
 
     def contents(self, session: RunSession) -> tuple[TrainState, dict[str, Any], int]:
-        """See `Trainer`."""
         state = self.experiment.layout.fetch(session.state)
         return state, session.record(), session.stopping.best_epoch * self.per_epoch
 
@@ -84,7 +78,7 @@ class Run(trainer.Trainer[RunSession]):
         )
 
     def close_epoch(self, session: RunSession) -> tuple[RunSession, dict[str, Any]]:
-        """See `Trainer`; validation is every `config.eval_every` epochs."""
+        """Validation is every `config.eval_every` epochs."""
         values = {
             name: float(mean) for name, mean in means(session.sums).items() if not np.isnan(mean)
         }
@@ -118,7 +112,6 @@ class Run(trainer.Trainer[RunSession]):
         return dataclasses.replace(session, stopping=stopping), found
 
     def line(self, session: RunSession, values: Mapping[str, Any]) -> str:
-        """See `Trainer`."""
         return showing.epoch_line(values)
 
     def show(self, session: RunSession, epoch: int, writer: Writer | NullWriter) -> None:
@@ -126,6 +119,6 @@ class Run(trainer.Trainer[RunSession]):
         if self.config.generation and epoch % self.config.generation_every == 0:
             showing.samples(self.experiment, session, self.validation, self.workdir, writer)
 
-    def conclude(self, session: RunSession) -> dict[str, Any]:
-        """See `Trainer`; of the best checkpoint, by the record of the newest one."""
+    def conclude(self, session: RunSession) -> Result:
+        """Of the best checkpoint, by the record of the newest one."""
         return conclusion.conclude(self.experiment, self.data, session, self.saved, self.workdir)

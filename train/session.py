@@ -48,7 +48,6 @@ class RunSession(Session):
         return self.stopping.should_stop
 
     def record(self) -> dict[str, Any]:
-        """See `Session`."""
         own = {'stopping': dataclasses.asdict(self.stopping), 'rollbacks': self.rollbacks}
         return super().record() | own
 

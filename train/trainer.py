@@ -10,8 +10,8 @@ import contextlib
 import dataclasses
 import json
 import time
-from collections.abc import Mapping
-from typing import Any, ClassVar, Generic
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Generic, TypeVar
 
 from absl import logging
 from etils import epath
@@ -33,8 +33,12 @@ from train.runtime.progress import Progress
 from train.runtime.writers import NullWriter, Writer
 from train.session import S, add
 
+R = TypeVar(
+    'R'
+)  # what a finished training leaves: train.result.Result, train.studies.record.StudyRecord
 
-class Trainer(abc.ABC, Generic[S]):
+
+class Trainer(abc.ABC, Generic[S, R]):
     """What stays the same while epochs go by; `run` takes a session and returns the one at the end.
 
     kind: 'run' or 'study', see `train.runtime.kinds`.
@@ -64,16 +68,6 @@ class Trainer(abc.ABC, Generic[S]):
         self.call = experiment.train_call()
         self.per_epoch = batches.steps_per_epoch(len(self.train), self.config.batch_size)
 
-    @staticmethod
-    @abc.abstractmethod
-    def create(config: Config) -> Experiment:
-        """The experiment of a config."""
-
-    @staticmethod
-    @abc.abstractmethod
-    def done(workdir: epath.Path, config: Config) -> dict | None:
-        """What the folder's result holds if this config needs no more training, else None."""
-
     @abc.abstractmethod
     def template(self) -> Any:
         """The shapes and dtypes of the arrays of a checkpoint."""
@@ -99,7 +93,7 @@ class Trainer(abc.ABC, Generic[S]):
         """What is printed of an epoch, of which `values` were logged."""
 
     @abc.abstractmethod
-    def conclude(self, session: S) -> dict[str, Any]:
+    def conclude(self, session: S) -> R:
         """Evaluate the test split, once, and write the result."""
 
     def show(self, session: S, epoch: int, writer: Writer | NullWriter) -> None:
@@ -203,20 +197,29 @@ class Trainer(abc.ABC, Generic[S]):
         raise StoppedError(session.step, self._interruption.exit_code)
 
 
-def run(kind: type[Trainer], config: Config, workdir: epath.Path, *, mute: bool = False) -> dict:
+def run(
+    trainer: type[Trainer[S, R]],
+    create: Callable[[Config], Experiment],
+    finished: Callable[[epath.Path, Config], R | None],
+    config: Config,
+    workdir: epath.Path,
+    *,
+    mute: bool,
+) -> R:
     """Train a config in a folder, or go on where the training there was left; returns what its result file holds.
 
-    mute: without progress bar and line of each epoch.
+    create: the experiment of a config. finished: what the folder's result holds if this config needs no more training,
+    else None. mute: without progress bar and line of each epoch.
     Raises UserError for what the user can mend, NonFiniteError when the numbers break, StoppedError after a signal.
     """
-    kinds.check(workdir, kind.kind)
+    kinds.check(workdir, trainer.kind)
     workdirs.check(workdir, config)
-    found = kind.done(workdir, config)
+    found = finished(workdir, config)
     if found:
-        path = workdir / kinds.RESULTS[kind.kind]
-        logging.info('This %s is finished; its result is in %s', kind.kind, path)
+        path = workdir / kinds.RESULTS[trainer.kind]
+        logging.info('This %s is finished; its result is in %s', trainer.kind, path)
         return found
-    experiment = kind.create(config)
+    experiment = create(config)
     processes.barrier('before the workdir is written')
     with contextlib.ExitStack() as stack:
         if processes.is_first():
@@ -228,7 +231,7 @@ def run(kind: type[Trainer], config: Config, workdir: epath.Path, *, mute: bool 
         saved = stack.enter_context(checkpoint.Checkpoints(workdir))
         stack.enter_context(processes.leaving_when_alone(workdir))
         with Interruption() as interruption:
-            trainer = kind(experiment, data, saved, workdir, interruption, mute=mute)
-            session = trainer.run(trainer.start())
+            training = trainer(experiment, data, saved, workdir, interruption, mute=mute)
+            session = training.run(training.start())
         saved.wait()
-        return trainer.conclude(session)
+        return training.conclude(session)

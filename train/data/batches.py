@@ -14,6 +14,8 @@ import numpy as np
 
 from train.errors import UserError
 
+Chunks = Iterator[tuple[np.ndarray, np.ndarray]]
+
 ORDER = 1  # purpose of the stream of random numbers, beside the seed and the epoch
 
 
@@ -105,7 +107,7 @@ def chunks(
     batch_size: int,
     steps_per_call: int,
     deal: Callable[[np.ndarray], np.ndarray],
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+) -> Chunks:
     """The batches from step `start_step` of the training to the end of its epoch, chunk by chunk.
 
     seeds: of each order; those of a study train together, each in an order of its own. deal: rows (steps, seeds, B) ->

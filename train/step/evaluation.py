@@ -1,13 +1,15 @@
 """Likelihoods of a whole split: every example exactly once, one number per example."""
 
 from collections.abc import Callable
+from typing import Any
 
-import flax.linen as nn
 import jax
 import numpy as np
+from jax import Array
 
 from flows.keys import fold_in
 from train.data import batches
+from train.data.batches import Source
 from train.diagnostics.inference_gaps import inference_gaps
 from train.step import parallel as on
 from train.step.layout import Layout, Values
@@ -28,7 +30,7 @@ class Evaluator:
     states on the devices.
     """
 
-    def __init__(self, model: nn.Module, seed: int, batch_size: int, layout: Layout) -> None:
+    def __init__(self, model: Any, seed: int, batch_size: int, layout: Layout) -> None:
         self._model = model
         self._seed = seed
         self._layout = layout
@@ -39,10 +41,10 @@ class Evaluator:
     def log_likelihood(
         self,
         state: TrainState,
-        source: batches.Source,
+        source: Source,
         split: str,
         num_samples: int,
-        importance: str = 'posterior',
+        importance='posterior',
     ) -> Values:
         """'log_likelihood', 'log_det', in nats: model space, and the preprocessing's log-determinant.
 
@@ -55,9 +57,7 @@ class Evaluator:
         name = ('log_likelihood', num_samples, importance)
         return self._evaluate(name, function, state, source, split)
 
-    def validation(
-        self, state: TrainState, source: batches.Source, split: str, num_samples: int
-    ) -> Values:
+    def validation(self, state: TrainState, source: Source, split: str, num_samples: int) -> Values:
         """The same with the quantity that stops training: the ELBO (over `num_samples` draws) unless it is exact."""
         if self._model.exact:
             return self.log_likelihood(state, source, split, num_samples)
@@ -70,9 +70,7 @@ class Evaluator:
 
         return self._evaluate(('elbo', num_samples), function, state, source, split)
 
-    def gaps(
-        self, state: TrainState, source: batches.Source, split: str, num_samples: int
-    ) -> Values:
+    def gaps(self, state: TrainState, source: Source, split: str, num_samples: int) -> Values:
         """The bound, that of the best posterior, and log p(x), in nats; see `inference_gaps`."""
 
         def function(variables, x, keys):
@@ -80,7 +78,7 @@ class Evaluator:
 
         return self._evaluate(('gaps', num_samples), function, state, source, split)
 
-    def diagnostics(self, state: TrainState, source: batches.Source) -> dict[str, float]:
+    def diagnostics(self, state: TrainState, source: Source) -> dict[str, float]:
         """What a model tells of its own conditioning on up to 1,000 rows, {} for most models; of a run, not a study."""
         if not hasattr(self._model, 'diagnostics'):
             return {}
@@ -90,19 +88,14 @@ class Evaluator:
         found = self._calls['diagnostics'](on.first(state), source.gather(rows), rows)
         return {name: float(value) for name, value in found.items()}
 
-    def _diagnose(self, state: TrainState, raw: jax.Array, rows: jax.Array) -> dict:
+    def _diagnose(self, state: TrainState, raw: Array, rows: Array) -> dict:
         keys = example_keys(self._seed, 'eval_noise', SPLITS['validation'], rows)
         x, _ = preprocess(state.preprocessing, raw, keys, training=False)
         with jax.default_matmul_precision('highest'):
             return self._model.apply(state.variables, x, method='diagnostics')
 
     def _evaluate(
-        self,
-        name: tuple,
-        function: Callable,
-        state: TrainState,
-        source: batches.Source,
-        split: str,
+        self, name: tuple, function: Callable, state: TrainState, source: Source, split: str
     ) -> Values:
         """Per-example values over a split, in its order, the same on every process."""
         if (name, split) not in self._calls:
@@ -141,13 +134,8 @@ class Evaluator:
 
 
 def log_likelihood(
-    model: nn.Module,
-    variables: dict,
-    x: jax.Array,
-    keys: jax.Array,
-    num_samples: int,
-    importance: str,
-) -> dict[str, jax.Array]:
+    model: Any, variables: dict, x: Array, keys: Array, num_samples: int, importance: str
+) -> dict[str, Array]:
     """{'log_likelihood': (B,)} of x (B, D), nats in model space.
 
     Where importance sampling gives it, with `importance` the name of the proposal, 'effective_sample_size',

@@ -18,24 +18,24 @@ from train.runtime import workdir as workdirs
 from train.runtime.writers import Writer, save_png
 from train.step.state import TrainState
 from train.studies import curves, figures, seed_pictures, summary
+from train.studies.record import StudyRecord
 from train.studies.session import StudySession
 
 
-def finished(workdir: epath.Path, config: Config) -> dict[str, Any] | None:
+def finished(workdir: epath.Path, config: Config) -> StudyRecord | None:
     """The study in a folder if it needs no more training for this config, else None."""
     path = workdir / 'study.json'
     if not path.exists():
         return None
-    found = workdirs.read_json(path, {'num_samples': int | None, 'stopped': bool, 'epochs': int})
-    # A result from before the field existed was made from the posterior.
-    bound = found['num_samples'], found.get('importance', 'posterior')
+    found = StudyRecord.from_json(workdirs.read_json(path, StudyRecord.required()))
+    bound = found.num_samples, found.importance
     evaluated = bound[0] is None or bound == (config.num_samples, config.importance)
-    return found if evaluated and (found['stopped'] or found['epochs'] >= config.epochs) else None
+    return found if evaluated and (found.stopped or found.epochs >= config.epochs) else None
 
 
 def conclude(
     experiment: Experiment, data: Data, session: StudySession, workdir: epath.Path
-) -> dict[str, Any]:
+) -> StudyRecord:
     """Evaluate each seed's best epoch on the test split, once, and write everything, in nats of data space."""
     data.require_intact()
     config, model = experiment.config, experiment.model
@@ -46,39 +46,40 @@ def conclude(
     best_epochs = [stopping.best_epoch for stopping in session.stoppings[:count]]
     trained = np.array(best_epochs) > 0
     test_nats, sampling = _test(experiment, data, best)
-    found = {
-        'model': config.model,
-        'dataset': result.dataset_title(config),
-        'quantity': 'exact log-likelihood' if model.exact else 'importance-weighted bound',
-        'validation_quantity': 'nll' if model.exact else 'negative ELBO',
-        'num_samples': None if model.exact else config.num_samples,
-        'importance': None if model.exact else config.importance,
-        'seeds': [vars(seeds) for seeds in experiment.layout.seeds[:count]],
-        'epochs': session.step // experiment.steps_per_epoch,
-        'stopped': session.finished,
-        'steps': session.step,
-        'parameters': sum(leaf[0].size for leaf in jax.tree.leaves(session.best['params'])),
-        'train': kept['train'].tolist(),
-        'val': kept['validation'].tolist(),
-        'parts': {name: rows.tolist() for name, rows in kept.items() if name not in curves.LOSSES},
-        'diverged': list(session.diverged[:count]),
-        'best_epochs': best_epochs,
-        'test_nats': np.where(trained, test_nats, np.nan).tolist(),
+    record = StudyRecord(
+        model=config.model,
+        dataset=result.dataset_title(config),
+        quantity='exact log-likelihood' if model.exact else 'importance-weighted bound',
+        validation_quantity='nll' if model.exact else 'negative ELBO',
+        num_samples=None if model.exact else config.num_samples,
+        importance=None if model.exact else config.importance,
+        seeds=[vars(seeds) for seeds in experiment.layout.seeds[:count]],
+        epochs=session.step // experiment.steps_per_epoch,
+        stopped=session.finished,
+        steps=session.step,
+        parameters=sum(leaf[0].size for leaf in jax.tree.leaves(session.best['params'])),
+        train=kept['train'].tolist(),
+        val=kept['validation'].tolist(),
+        parts={name: rows.tolist() for name, rows in kept.items() if name not in curves.LOSSES},
+        diverged=list(session.diverged[:count]),
+        best_epochs=best_epochs,
+        test_nats=np.where(trained, test_nats, np.nan).tolist(),
         **sampling,
-        'test_evaluations': looks,
-        'entropy': data.entropy,
-        'metrics': summary.metrics(kept['validation'], kept['train']),
-        'config': json.loads(config.to_json()),
+        test_evaluations=looks,
+        entropy=data.entropy,
+        metrics=summary.metrics(kept['validation'], kept['train']),
+        config=json.loads(config.to_json()),
         **result.provenance(),
-    }
-    _write_tables(found, workdir)
+    )
+    found = record.to_json()
+    _write_tables(record.metrics, workdir)
     drawn = _pictures(found)
     if config.generation:
         drawn |= seed_pictures.draw(experiment, data, best, trained)
     _write_pictures(drawn, workdir, session.step, tensorboard=config.tensorboard)
     workdirs.write_json(workdir / 'study.json', found)
     logging.info('The study is in %s', workdir / 'study.json')
-    return found
+    return record
 
 
 def _best_state(experiment: Experiment, session: StudySession) -> TrainState:
@@ -126,10 +127,10 @@ def _write_pictures(
             writer.image(step, name, png)
 
 
-def _write_tables(found: dict[str, Any], workdir: epath.Path) -> None:
+def _write_tables(metrics: dict[str, Any], workdir: epath.Path) -> None:
     lines = ['| metric | median | IQR | 95 % interval of the median |', '|---|---|---|---|']
     rows = [('metric', 'median', 'low', 'high')]
-    for name, value in found['metrics'].items():
+    for name, value in metrics.items():
         if isinstance(value, dict) and 'median' in value:
             low, high = value['iqr']
             interval = ' to '.join(f'{bound:.4g}' for bound in value['interval'] or ())
@@ -137,7 +138,7 @@ def _write_tables(found: dict[str, Any], workdir: epath.Path) -> None:
                 f'| {name} | {value["median"]:.4g} | {low:.4g} to {high:.4g} | {interval} |'
             )
             rows.append((name, value['median'], low, high))
-    lines.append(f'| divergence rate | {found["metrics"]["divergence_rate"]:.2f} | | |')
+    lines.append(f'| divergence rate | {metrics["divergence_rate"]:.2f} | | |')
     workdirs.write_text(workdir / 'study.md', '\n'.join(lines) + '\n')
     text = io.StringIO()
     csv.writer(text).writerows(rows)

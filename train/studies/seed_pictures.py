@@ -12,7 +12,7 @@ from train.figures import plots, posteriors, showing
 from train.step.randomness import purpose_key
 from train.step.state import TrainState
 
-Seeds = dict[str, tuple | None]
+Seeds = dict[str, Any]  # title -> (model, variables, preprocessing), or None
 
 IMAGES, POINTS = 10, 2000  # samples and reconstructions of a seed
 GRID = 80  # points of a density along each axis
@@ -61,7 +61,7 @@ def _each(seeds: Seeds, function: Callable) -> dict[str, Any]:
 
 def _samples(data: Data, key: jax.Array, seeds: Seeds, shape: tuple[int, ...]) -> bytes:
     number = IMAGES if len(shape) == 3 else POINTS
-    drawn = _each(seeds, lambda *parts: showing.draw(*parts, key, number))
+    drawn = _each(seeds, lambda *parts: showing.draw(*parts[:3], key, number))
     if shape == (2,):
         points = _rows(data)
         return plots.scatters({'data': points, **drawn}, points)

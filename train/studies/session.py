@@ -37,7 +37,6 @@ class StudySession(Session):
         return not self.running.any()
 
     def record(self) -> dict[str, Any]:
-        """See `Session`."""
         return super().record() | {
             'stoppings': [dataclasses.asdict(stopping) for stopping in self.stoppings],
             'diverged': list(self.diverged),

@@ -13,10 +13,11 @@ from train import trainer
 from train.errors import UserError
 from train.step.stopping import Stopping
 from train.studies import curves, many_seeds, results
+from train.studies.record import StudyRecord
 from train.studies.session import StudySession, extend, resized_record, take_improved
 
 
-def run(config: Config, workdir: epath.Path, *, mute: bool = False) -> dict[str, Any]:
+def run(config: Config, workdir: epath.Path, *, mute: bool = False) -> StudyRecord:
     """Train all seeds of a config in a folder, or go on; returns what `study.json` holds, see `train.trainer.run`.
 
     A seed whose numbers break is marked and leaves the others alone.
@@ -24,23 +25,19 @@ def run(config: Config, workdir: epath.Path, *, mute: bool = False) -> dict[str,
     if jax.process_count() > 1:
         raise UserError(f'train.study runs in one process, found {jax.process_count()}.')
     many_seeds.check_fields(config)
-    return trainer.run(Study, config, workdir, mute=mute)
+    return trainer.run(Study, many_seeds.create, results.finished, config, workdir, mute=mute)
 
 
-class Study(trainer.Trainer[StudySession]):
+class Study(trainer.Trainer[StudySession, StudyRecord]):
     """Many seeds, dealt out among the devices; a checkpoint holds the best variables of each beside its state."""
 
     kind = 'study'
-    create = staticmethod(many_seeds.create)
-    done = staticmethod(results.finished)
 
     def template(self) -> dict[str, Any]:
-        """See `Trainer`."""
         state = many_seeds.template(self.experiment, self.config.num_seeds)
         return {'state': state, 'best': state.variables}
 
     def fresh(self) -> StudySession:
-        """See `Trainer`."""
         first = many_seeds.first_states(self.experiment, self.train)
         count = len(self.experiment.layout.seeds)
         return StudySession(
@@ -52,14 +49,14 @@ class Study(trainer.Trainer[StudySession]):
         )
 
     def restored(self, arrays: dict[str, Any], record: Mapping[str, Any]) -> StudySession:
-        """See `Trainer`; on whatever number of devices."""
+        """On whatever number of devices."""
         layout = self.experiment.layout
         count = len(layout.seeds)
         state, best = many_seeds.resized_trees(arrays['state'], arrays['best'], count)
         return StudySession.from_record(layout.place(state), best, resized_record(record, count))
 
     def contents(self, session: StudySession) -> tuple[dict[str, Any], dict[str, Any], None]:
-        """See `Trainer`; the study's own seeds alone."""
+        """Of the study's own seeds alone."""
         count = self.config.num_seeds
         state = self.experiment.layout.fetch(session.state)
         state, best = many_seeds.resized_trees(state, session.best, count)
@@ -117,6 +114,6 @@ class Study(trainer.Trainer[StudySession]):
         diverged = f'{count - finite.size} diverged'
         return f'epoch {values["epoch"]}: {summary}, {diverged}, {values["epoch_seconds"]:.3f} s'
 
-    def conclude(self, session: StudySession) -> dict[str, Any]:
-        """See `Trainer`; of each seed's best epoch."""
+    def conclude(self, session: StudySession) -> StudyRecord:
+        """Of each seed's best epoch."""
         return results.conclude(self.experiment, self.data, session, self.workdir)

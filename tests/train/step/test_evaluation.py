@@ -48,15 +48,15 @@ def test_evaluation_repeats_and_does_not_depend_on_the_batch(tmp_path, name):
     )
     state = on.replicate(state.replace(params=params), experiment.devices)
     found = conclusion.evaluate(experiment, data, state, 'validation', tmp_path, 0)
-    assert found['N'] == ROWS
-    assert np.isfinite(found['nats'])
-    assert ('num_samples' in found) != found['exact']
+    assert found.N == ROWS
+    assert np.isfinite(found.nats)
+    assert (found.num_samples is None) == found.exact
 
     def values(evaluator):
         return evaluator.log_likelihood(state, data.source('validation'), 'validation', 100)
 
     first, again = values(experiment.evaluator), values(experiment.evaluator)
-    assert first['log_likelihood'].mean() == pytest.approx(found['nats'], rel=1e-6)
+    assert first['log_likelihood'].mean() == pytest.approx(found.nats, rel=1e-6)
     jax.tree.map(np.testing.assert_array_equal, first, again)
     other = values(Evaluator(experiment.model, experiment.seeds.data, 5, experiment.layout))
     for quantity in ('log_likelihood', 'log_det'):
