@@ -20,7 +20,7 @@ from train.diagnostics import padding
 from train.optim import optimizers
 from train.step import parallel as on
 from train.step.evaluation import Evaluator
-from train.step.layout import Layout, one_seed
+from train.step.parallel import Layout, OneSeed
 from train.step.randomness import Seeds, example_keys
 from train.step.state import TrainState, make_init
 from train.step.step import make_step, preprocess
@@ -59,7 +59,7 @@ class Experiment:
         return make_init(self.model, self.optimizer, ema=self.config.ema)(seed, examples)
 
     def train_call(self) -> Callable:
-        """A chunk of training steps on all devices, see `train.step.layout.OneSeed.train_call`."""
+        """A chunk of training steps on all devices, see `train.step.parallel.OneSeed.train_call`."""
         step = make_step(
             self.model,
             self.optimizer,
@@ -84,7 +84,11 @@ class Experiment:
         )
 
 
-def create(config: Config, *, lay_out: LayOut = one_seed) -> Experiment:
+def _one_seed(config: Config, devices: on.Devices) -> Layout:
+    return OneSeed(devices, (Seeds.of(config),))
+
+
+def create(config: Config, *, lay_out: LayOut = _one_seed) -> Experiment:
     """The experiment of a config; raises UserError where the config or the devices do not fit together.
 
     lay_out: what lies where, given the config and the devices, of a single run unless said otherwise.
@@ -113,7 +117,7 @@ def create(config: Config, *, lay_out: LayOut = one_seed) -> Experiment:
 
 def for_use(config: Config) -> Experiment:
     """The experiment of a trained run's config, for evaluating and sampling it on whatever devices there are here."""
-    return _assemble(config, datasets.describe(config), one_seed(config, jax.local_devices()))
+    return _assemble(config, datasets.describe(config), _one_seed(config, jax.local_devices()))
 
 
 def _assemble(config: Config, description: datasets.Description, layout: Layout) -> Experiment:

@@ -1,7 +1,7 @@
 """The trainer of a single run and of a study of many seeds: the same epochs, saves and stops.
 
 What differs, how a session starts, what the end of an epoch decides and what is left in the end, is in `train.loop` and
-`train.studies.training`; how seeds lie on devices is in `train.step.layout`.
+`train.studies.training`; how seeds lie on devices is in `train.step.parallel`.
 """
 
 import abc
@@ -33,11 +33,10 @@ from train.runtime.progress import Progress
 from train.runtime.writers import NullWriter, Writer
 from train.session import S, add
 
-R = TypeVar(
-    'R'
-)  # what a finished training leaves: train.result.Result, train.studies.record.StudyRecord
+R = TypeVar('R')  # what a finished training leaves: a Result, a StudyRecord
 
 
+@dataclasses.dataclass
 class Trainer(abc.ABC, Generic[S, R]):
     """What stays the same while epochs go by; `run` takes a session and returns the one at the end.
 
@@ -46,26 +45,18 @@ class Trainer(abc.ABC, Generic[S, R]):
 
     kind: ClassVar[str]
 
-    def __init__(
-        self,
-        experiment: Experiment,
-        data: Data,
-        saved: checkpoint.Checkpoints,
-        workdir: epath.Path,
-        interruption: Interruption,
-        *,
-        mute: bool = False,
-    ) -> None:
-        self.experiment = experiment
-        self.config = experiment.config
-        self.data = data
-        self.train = data.source('train')
-        self.validation = data.source('validation')
-        self.saved = saved
-        self.workdir = workdir
-        self._interruption = interruption
-        self._mute = mute
-        self.call = experiment.train_call()
+    experiment: Experiment
+    data: Data
+    saved: checkpoint.Checkpoints
+    workdir: epath.Path
+    interruption: Interruption
+    mute: bool = False
+
+    def __post_init__(self) -> None:
+        self.config = self.experiment.config
+        self.train = self.data.source('train')
+        self.validation = self.data.source('validation')
+        self.call = self.experiment.train_call()
         self.per_epoch = batches.steps_per_epoch(len(self.train), self.config.batch_size)
 
     @abc.abstractmethod
@@ -125,7 +116,7 @@ class Trainer(abc.ABC, Generic[S, R]):
             if first
             else NullWriter()
         )
-        with writer, Progress(total, session.step, show=first and not self._mute) as progress:
+        with writer, Progress(total, session.step, show=first and not self.mute) as progress:
             while session.step < total and not session.finished:
                 start, start_step = time.monotonic(), session.step
                 session, bad_step = self.epoch(session, progress)
@@ -139,7 +130,7 @@ class Trainer(abc.ABC, Generic[S, R]):
                 session, found = self.close_epoch(session)
                 clock = {'steps_per_second': speed, 'epoch_seconds': time.monotonic() - start}
                 self._report(session, {**found, **clock}, writer, progress)
-                if self._interruption.requested() and session.step < total:
+                if self.interruption.requested() and session.step < total:
                     self._stop(session)
         return session
 
@@ -163,7 +154,7 @@ class Trainer(abc.ABC, Generic[S, R]):
                 sums = add(sums, metrics)
             profile.advance(len(batch), outcome)
             progress.at(step)
-            if bad_step >= 0 or self._interruption.requested():
+            if bad_step >= 0 or self.interruption.requested():
                 break
         profile.stop()
         while pending and bad_step < 0:
@@ -194,7 +185,7 @@ class Trainer(abc.ABC, Generic[S, R]):
     def _stop(self, session: S) -> None:
         """Leave after a request to stop, once the session is on disk."""
         self.saved.wait()
-        raise StoppedError(session.step, self._interruption.exit_code)
+        raise StoppedError(session.step, self.interruption.exit_code)
 
 
 def run(

@@ -78,20 +78,19 @@ def latest(folder):
     return state, record
 
 
-class TermAfter:
+def term_after(monkeypatch, count):
     """Sends SIGTERM to this process when the `count`-th training call is made."""
+    train_call, left = experiments.Experiment.train_call, [count]
 
-    def __init__(self, monkeypatch, count):
-        self._left, self._call = count, on.train_call
-        monkeypatch.setattr(on, 'train_call', self)
-
-    def __call__(self, step, devices):
-        call = self._call(step, devices)
+    def make(experiment):
+        call = train_call(experiment)
 
         def counted(*args):
-            self._left -= 1
-            if self._left == 0:
+            left[0] -= 1
+            if left[0] == 0:
                 os.kill(os.getpid(), signal.SIGTERM)
             return call(*args)
 
         return counted
+
+    monkeypatch.setattr(experiments.Experiment, 'train_call', make)

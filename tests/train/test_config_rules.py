@@ -16,7 +16,7 @@ from train import config as defaults
 from train import data, models, ranges
 from train.errors import UserError
 from train.step.evaluation import Evaluator
-from train.step.layout import OneSeed
+from train.step.parallel import OneSeed
 
 CONFIGS = sorted(
     path.stem

@@ -10,7 +10,7 @@ import pytest
 from etils import epath
 
 from tests.helpers import runs
-from tests.helpers.runs import TermAfter, latest
+from tests.helpers.runs import latest, term_after
 from train import experiment as experiments
 from train import load, loop, pretrained
 from train.errors import StoppedError, UserError
@@ -111,7 +111,7 @@ def test_splits_of_one_example_have_no_error(tmp_path):
 def test_run_stopped_in_an_epoch_resumes_to_the_same_bits(tmp_path, monkeypatch, count):
     # Eight steps an epoch in calls of 3, 3 and 2: calls 2 and 4 are within an epoch, call 3 ends one.
     with monkeypatch.context() as patch:
-        TermAfter(patch, count)
+        term_after(patch, count)
         with pytest.raises(StoppedError) as stopped:
             run(tmp_path / 'parts')
     assert stopped.value.exit_code == 128 + signal.SIGTERM

@@ -96,8 +96,8 @@ def training_terms(experiment, state, source):
         return found
 
     rows = np.arange(experiment.config.batch_size, dtype=np.int32)
-    call = on.per_example_call(terms, experiment.devices)
-    return on.unreplicate(call(state, source.gather(rows)[None], rows[None]))
+    call = experiment.layout.per_example_call(terms)
+    return call(state, source.gather(rows)[None], rows[None])
 
 
 def test_every_config_and_model_is_among_the_starts():

@@ -12,7 +12,7 @@ from train.data import batches
 from train.data.batches import Source
 from train.diagnostics.inference_gaps import inference_gaps
 from train.step import parallel as on
-from train.step.layout import Layout, Values
+from train.step.parallel import Layout, Values
 from train.step.randomness import MODEL, example_keys
 from train.step.state import TrainState
 from train.step.step import preprocess

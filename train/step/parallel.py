@@ -1,18 +1,23 @@
-"""Everything that knows of `jax.pmap`: placing values on devices and running functions on all of them."""
+"""Everything that knows of `jax.pmap`: how one seed lies on all devices, or many are dealt out, and what runs there."""
 
+import dataclasses
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import jax_utils
 
+from train.data.batches import Shares
 from train.errors import UserError
+from train.step.randomness import Seeds
+from train.step.state import TrainState
 
 AXIS = 'batch'
 
 Devices = Sequence[jax.Device]
+Values = dict[str, np.ndarray]
 T = TypeVar('T')  # a pytree
 
 
@@ -55,91 +60,159 @@ def unreplicate(tree: T) -> T:
     return jax.device_get(first(tree))
 
 
-def train_call(step: Callable, devices: Devices) -> Callable:
-    """`call(state, batch, indices) -> (state, metrics)`: a chunk of micro-steps on every device in one program.
-
-    state: replicated, donated. batch: (steps, devices, B / devices, D); indices likewise without D.
-    metrics: sums and counts over the chunk, and `bad_step`; every leaf has a leading device axis.
-    """
-
-    def chunk(state, batch, indices):
-        state, metrics = jax.lax.scan(
-            lambda state, rows: step(state, *rows), state, (batch, indices)
-        )
-        metrics = jax.tree.map(lambda values: values.sum(axis=0), metrics)
-        return state, (metrics, state.bad_step)
-
-    return jax.pmap(
-        chunk, axis_name=AXIS, in_axes=(0, 1, 1), donate_argnums=0, devices=_explicit(devices)
-    )
-
-
-def study_call(step: Callable, devices: Devices, seed_axis: str) -> Callable:
-    """`call(state, batch, indices) -> (state, metrics)`: a chunk of micro-steps of many seeds in one program.
-
-    state: leaves (devices, seeds / devices, ...), but `step` and the preprocessing, which are the same for all seeds,
-    (devices, ...); donated. batch: (steps, devices, seeds / devices, B, D); indices likewise without D. metrics: sums
-    and counts over the chunk, (devices, seeds / devices). seed_axis: 'map' or 'vmap', how the seeds of a device run.
-    """
-    over_seeds = SEED_AXES[seed_axis]
-
-    def bound(state, rows):
-        """One step with axis `batch` bound, of size one: no collective goes between seeds."""
-        out = jax.vmap(lambda: step(state, *rows), axis_name=AXIS, axis_size=1)()
-        return jax.tree.map(lambda leaf: leaf[0], out)
-
-    def chunk(state, batch, indices):
-        own, shared = state.divided()
-
-        def one_seed(arguments):
-            own, batch, indices = arguments
-            state, metrics = jax.lax.scan(bound, own.replace(**shared), (batch, indices))
-            return state.divided()[0], jax.tree.map(lambda values: values.sum(axis=0), metrics)
-
-        rows = jax.tree.map(lambda leaf: jnp.moveaxis(leaf, 0, 1), (batch, indices))
-        own, metrics = over_seeds(one_seed, (own, *rows))
-        shared['step'] += len(batch)
-        return own.replace(**shared), metrics
-
-    return jax.pmap(
-        chunk, axis_name=AXIS, in_axes=(0, 1, 1), donate_argnums=0, devices=_explicit(devices)
-    )
-
-
 SEED_AXES = {
     'map': jax.lax.map,
     'vmap': lambda function, arguments: jax.vmap(function)(arguments),
 }
 
 
-def study_per_example_call(function: Callable, devices: Devices) -> Callable:
-    """`call(state, raw, indices, mask) -> {name: (devices, seeds / devices, B)}` for a study's state.
+@dataclasses.dataclass(frozen=True)
+class OneSeed:
+    """The layout of a single run: every device has the state, and its part of each batch."""
 
-    function: (state of one seed, raw (B, D), indices (B,), mask (B,)) -> {name: (B,)}. The rows are the same for all
-    seeds.
+    devices: Devices
+    seeds: tuple[Seeds, ...]
+
+    @property
+    def shares(self) -> Shares:
+        """How a batch divides: among all devices of all processes."""
+        count = jax.process_count()
+        return Shares(len(self.devices) * count, jax.process_index(), count)
+
+    def place(self, state: TrainState) -> TrainState:
+        """A state on the devices."""
+        return replicate(state, self.devices)
+
+    def fetch(self, state: TrainState) -> TrainState:
+        """The inverse of `place`: a state on the host."""
+        return unreplicate(state)
+
+    def deal(self, rows: np.ndarray) -> np.ndarray:
+        """Batches (steps, 1, B) -> (steps, local devices, B / devices)."""
+        return self.shares.of(rows[:, 0])
+
+    def train_call(self, step: Callable) -> Callable:
+        """`call(state, batch, indices) -> (state, outcome)`: a chunk of micro-steps on every device in one program.
+
+        state: placed, donated. batch: (steps, devices, B / devices, D); indices likewise without D. outcome: sums and
+        counts over the chunk, and `bad_step`; every leaf has a leading device axis.
+        """
+
+        def chunk(state, batch, indices):
+            state, metrics = jax.lax.scan(
+                lambda state, rows: step(state, *rows), state, (batch, indices)
+            )
+            metrics = jax.tree.map(lambda values: values.sum(axis=0), metrics)
+            return state, (metrics, state.bad_step)
+
+        return _over_devices(chunk, self.devices)
+
+    def collect(self, outcome: Any) -> tuple[dict, int]:
+        """Of a call: name -> (sum, count), and the first step that broke what trains here, -1 while there is none."""
+        metrics, bad_step = unreplicate(outcome)
+        return metrics, int(bad_step)
+
+    def per_example_call(self, function: Callable) -> Callable[..., Values]:
+        """`call(state, *rows) -> {name: (B,)}` on the host, the same values on every process.
+
+        function: (state, *rows) -> {name: (b,)}, run on each device's share of the rows, which have a leading device
+        axis. The values of all devices are gathered, so that every process reduces the same numbers.
+        """
+
+        def gathered(state, *rows):
+            values = _of_shape(rows[0].shape[:1], function(state, *rows))
+            return jax.lax.all_gather(values, AXIS, tiled=True)
+
+        call = jax.pmap(gathered, axis_name=AXIS, devices=_explicit(self.devices))
+        return lambda *arguments: unreplicate(call(*arguments))
+
+
+@dataclasses.dataclass(frozen=True)
+class ManySeeds:
+    """The layout of a study: every device has some of the seeds, and whole batches of each; methods as of `OneSeed`.
+
+    seeds: as many as divide among the devices. axis: of SEED_AXES, how the seeds of one device run.
     """
 
-    def each_seed(state, *rows):
+    devices: Devices
+    seeds: tuple[Seeds, ...]
+    axis: str
+    shares = Shares()
+
+    def place(self, state: TrainState) -> TrainState:
+        """A state with a leading axis of seeds, but for what they share: dealt out, the latter to each device."""
         own, shared = state.divided()
-        return jax.lax.map(
-            lambda own: _of_shape(rows[1].shape, function(own.replace(**shared), *rows)), own
-        )
+        count = len(self.devices)
+        dealt = jax.tree.map(lambda leaf: leaf.reshape(count, -1, *leaf.shape[1:]), own)
+        return place(dealt, self.devices).replace(**replicate(shared, self.devices))
 
-    return jax.pmap(each_seed, in_axes=(0, None, None, None), devices=_explicit(devices))
+    def fetch(self, state: TrainState) -> TrainState:
+        """The inverse of `place`."""
+        own, shared = state.divided()
+        flat = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), jax.device_get(own))
+        return flat.replace(**unreplicate(shared))
+
+    def deal(self, rows: np.ndarray) -> np.ndarray:
+        """Batches (steps, seeds, B) -> (steps, devices, seeds / devices, B)."""
+        return rows.reshape(len(rows), len(self.devices), -1, rows.shape[-1])
+
+    def train_call(self, step: Callable) -> Callable:
+        """`call`: a chunk of micro-steps of many seeds in one program.
+
+        Batches as dealt out, (steps, devices, seeds / devices, B, D). outcome: sums and counts over the chunk,
+        (devices, seeds / devices).
+        """
+
+        def bound(state, rows):
+            """One step with axis `batch` bound, of size one: no collective goes between seeds."""
+            out = jax.vmap(lambda: step(state, *rows), axis_name=AXIS, axis_size=1)()
+            return jax.tree.map(lambda leaf: leaf[0], out)
+
+        def chunk(state, batch, indices):
+            own, shared = state.divided()
+
+            def one_seed(arguments):
+                own, *rows = arguments
+                state, metrics = jax.lax.scan(bound, own.replace(**shared), tuple(rows))
+                return state.divided()[0], jax.tree.map(lambda values: values.sum(axis=0), metrics)
+
+            rows = jax.tree.map(lambda leaf: jnp.moveaxis(leaf, 0, 1), (batch, indices))
+            own, metrics = SEED_AXES[self.axis](one_seed, (own, *rows))
+            shared['step'] += len(batch)
+            return own.replace(**shared), metrics
+
+        return _over_devices(chunk, self.devices)
+
+    def collect(self, outcome: Any) -> tuple[dict, int]:
+        """Sums and counts are (seeds,). A seed that breaks stands still and leaves the others alone, hence -1."""
+        return jax.tree.map(lambda leaf: leaf.reshape(-1), jax.device_get(outcome)), -1
+
+    def per_example_call(self, function: Callable) -> Callable[..., Values]:
+        """`call` gives {name: (seeds, B)}; the rows, a device axis of one before them, are the same for all seeds."""
+
+        def each_seed(state, *rows):
+            own, shared = state.divided()
+            shape = rows[0].shape[:1]
+            return jax.lax.map(
+                lambda own: _of_shape(shape, function(own.replace(**shared), *rows)), own
+            )
+
+        call = jax.pmap(each_seed, in_axes=(0, None, None, None), devices=_explicit(self.devices))
+
+        def of_seeds(state, *rows):
+            values = jax.device_get(call(state, *(part[0] for part in rows)))
+            return {name: value.reshape(-1, value.shape[-1]) for name, value in values.items()}
+
+        return of_seeds
 
 
-def per_example_call(function: Callable, devices: Devices) -> Callable:
-    """`call(state, *rows) -> {name: (devices, B)}`, the same values on every device and process.
+Layout = OneSeed | ManySeeds
 
-    function: (state, *rows) -> {name: (b,)}, run on each device's share of the rows, which have a leading device axis.
-    The values of all devices are gathered, so that every process reduces the same numbers.
-    """
 
-    def gathered(state, *rows):
-        values = _of_shape(rows[0].shape[:1], function(state, *rows))
-        return jax.lax.all_gather(values, AXIS, tiled=True)
-
-    return jax.pmap(gathered, axis_name=AXIS, devices=_explicit(devices))
+def _over_devices(chunk: Callable, devices: Devices) -> Callable:
+    return jax.pmap(
+        chunk, axis_name=AXIS, in_axes=(0, 1, 1), donate_argnums=0, devices=_explicit(devices)
+    )
 
 
 def _of_shape(shape: tuple[int, ...], values: dict[str, jax.Array]) -> dict[str, jax.Array]:

@@ -11,7 +11,6 @@ from train.data.batches import Source
 from train.data.preprocessing import Preprocessing
 from train.errors import UserError
 from train.step import parallel as on
-from train.step.layout import ManySeeds
 from train.step.randomness import Seeds
 from train.step.state import TrainState
 from train.studies.session import resized
@@ -60,11 +59,11 @@ def create(config: Config) -> experiments.Experiment:
     return experiments.create(config, lay_out=_lay_out)
 
 
-def _lay_out(config: Config, devices: on.Devices) -> ManySeeds:
+def _lay_out(config: Config, devices: on.Devices) -> on.ManySeeds:
     """All seeds with the last one repeated up to a multiple of the devices."""
     seeds = all_seeds(config)
     whole = resized(seeds, len(seeds) + -len(seeds) % len(devices))
-    return ManySeeds(devices, tuple(whole), seed_axis(config, devices))
+    return on.ManySeeds(devices, tuple(whole), seed_axis(config, devices))
 
 
 def first_states(experiment: experiments.Experiment, source: Source) -> TrainState:

@@ -61,7 +61,7 @@ def _each(seeds: Seeds, function: Callable) -> dict[str, Any]:
 
 def _samples(data: Data, key: jax.Array, seeds: Seeds, shape: tuple[int, ...]) -> bytes:
     number = IMAGES if len(shape) == 3 else POINTS
-    drawn = _each(seeds, lambda *parts: showing.draw(*parts[:3], key, number))
+    drawn = _each(seeds, lambda m, v, p: showing.draw(m, v, p, key, number))
     if shape == (2,):
         points = _rows(data)
         return plots.scatters({'data': points, **drawn}, points)

@@ -86,6 +86,7 @@ def test_batches_do_not_depend_on_chunks_nor_on_where_a_run_resumed(
     np.testing.assert_array_equal(whole[resume:], rest)
 
 
+@settings(deadline=None)
 @given(num_steps=st.integers(1, 3000), steps_per_call=st.integers(1, 500))
 def test_chunks_have_two_lengths_at_most_and_none_is_too_long(num_steps, steps_per_call):
     edges = batches.chunk_edges(num_steps, steps_per_call)

@@ -8,8 +8,10 @@ from tests.helpers import runs
 from train import conclusion, models
 from train import data as datasets
 from train import experiment as experiments
+from train.data import batches
 from train.step import parallel as on
 from train.step.evaluation import Evaluator
+from train.studies import many_seeds
 
 ROWS = 12
 SMALL = {
@@ -61,3 +63,29 @@ def test_evaluation_repeats_and_does_not_depend_on_the_batch(tmp_path, name):
     other = values(Evaluator(experiment.model, experiment.seeds.data, 5, experiment.layout))
     for quantity in ('log_likelihood', 'log_det'):
         np.testing.assert_allclose(other[quantity], first[quantity], rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ('create', 'fresh_state', 'shape'),
+    [
+        (experiments.create, experiments.fresh_state, (24,)),
+        (many_seeds.create, many_seeds.first_states, (2, 24)),
+    ],
+    ids=['run', 'study'],
+)
+def test_split_with_an_example_left_out_is_refused(monkeypatch, create, fresh_state, shape):
+    config = runs.config(toy_size=24, max_rows=24, eval_batch_size=10, batch_size=8, num_seeds=2)
+    experiment = create(config)
+    data = datasets.load(config)
+    state = experiment.layout.place(fresh_state(experiment, data.source('train')))
+    source, split_batches = data.source('validation'), batches.evaluation_batches
+    values = experiment.evaluator.validation(state, source, 'validation', 1)
+    assert values['log_det'].shape == shape
+
+    def left_out(*arguments):
+        indices, mask = split_batches(*arguments)
+        return indices, mask & (indices != 3)
+
+    monkeypatch.setattr(batches, 'evaluation_batches', left_out)
+    with pytest.raises(AssertionError, match='24 examples of validation must be evaluated once'):
+        experiment.evaluator.validation(state, source, 'validation', 1)

@@ -1,6 +1,7 @@
 """Studies over seeds: each seed is a single run, whatever the devices, the mapping, or what happens to the others."""
 
 import json
+import shutil
 
 import jax
 import numpy as np
@@ -112,6 +113,16 @@ def latest(folder):
     with Checkpoints(folder) as saved:
         trees, _ = saved.restore_latest({'state': template, 'best': template.variables})
     return trees
+
+
+def test_result_without_checkpoints_is_not_started_anew(tmp_path, finished):
+    folder, _ = finished
+    copy = shutil.copytree(folder, tmp_path / 'copy')
+    shutil.rmtree(copy / 'checkpoints')
+    before = (copy / 'study.json').read_bytes()
+    with pytest.raises(UserError, match='has a result but no checkpoints'):
+        study(copy, num_devices=2, epochs=9)
+    assert (copy / 'study.json').read_bytes() == before
 
 
 def test_diverged_seed_is_marked_and_leaves_the_others_alone(tmp_path, finished, monkeypatch):
