@@ -37,11 +37,7 @@ def finished(workdir: epath.Path, config: Config) -> Result | None:
 
 
 def conclude(
-    experiment: Experiment,
-    data: Data,
-    session: RunSession,
-    saved: Checkpoints,
-    workdir: epath.Path,
+    experiment: Experiment, data: Data, session: RunSession, saved: Checkpoints, workdir: epath.Path
 ) -> Result:
     """Restore the best checkpoint, evaluate the final split (the test split, once), write and print the result."""
     per_epoch = experiment.steps_per_epoch

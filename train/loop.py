@@ -89,16 +89,10 @@ class Run(trainer.Trainer[RunSession, Result]):
         return session, values | found
 
     def _validate(self, session: RunSession) -> tuple[RunSession, dict[str, Any]]:
-        config, evaluator, epoch = (
-            self.config,
-            self.experiment.evaluator,
-            session.step // self.per_epoch,
-        )
-        values = evaluator.validation(
-            session.state, self.validation, 'validation', config.eval_samples
-        )
+        samples, evaluator = self.config.eval_samples, self.experiment.evaluator
+        values = evaluator.validation(session.state, self.validation, 'validation', samples)
         mean, error = mean_and_error(values['log_likelihood'])
-        stopping = session.stopping.update(epoch, -mean)
+        stopping = session.stopping.update(session.step // self.per_epoch, -mean)
         name = 'validation_nll' if self.experiment.model.exact else 'validation_negative_elbo'
         found = evaluator.diagnostics(session.state, self.validation)
         found |= {name: -mean, 'best_epoch': stopping.best_epoch}

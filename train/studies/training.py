@@ -64,11 +64,8 @@ class Study(trainer.Trainer[StudySession, StudyRecord]):
 
     def close_epoch(self, session: StudySession) -> tuple[StudySession, dict[str, Any]]:
         """Validate all seeds, mark what broke, and decide for each whether it goes on."""
-        epoch, running, layout = (
-            session.step // self.per_epoch,
-            session.running,
-            self.experiment.layout,
-        )
+        epoch, running = session.step // self.per_epoch, session.running
+        layout = self.experiment.layout
         host = layout.fetch(session.state)
         broke = running & (host.bad_step >= 0)
         values = self.experiment.evaluator.validation(
