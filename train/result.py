@@ -93,7 +93,8 @@ class Evaluation(Record):
     @classmethod
     def from_json(cls, found: Mapping[str, Any]) -> Self:
         """See `Record`; null stands for what is not finite, but for the errors of one example."""
-        numbers = ['nats', 'nats_data_space', 'bits_per_dim'] + ['nats_2se'] * (found['N'] > 1)
+        numbers = ['nats', 'nats_data_space', 'bits_per_dim', 'gap_to_entropy']
+        numbers += ['nats_2se'] * (found['N'] > 1)
         absent = [name for name in numbers if found.get(name, 0) is None]
         return super().from_json({**found, **dict.fromkeys(absent, math.nan)})
 

@@ -44,7 +44,7 @@ class Evaluator:
         source: Source,
         split: str,
         num_samples: int,
-        importance='posterior',
+        importance: str = 'posterior',
     ) -> Values:
         """'log_likelihood', 'log_det', in nats: model space, and the preprocessing's log-determinant.
 
