@@ -43,7 +43,7 @@ def likelihood_sides(source):
     experiment, state = trained('mlp_flow', source)
 
     def of(size):
-        evaluator = Evaluator(experiment.model, 0, size, experiment.devices)
+        evaluator = Evaluator(experiment.model, 0, size, experiment.layout)
         rows = Subset(source, range(min(len(source), 20 * size)))
         return lambda: evaluator.log_likelihood(state, rows, 'validation', 1), len(rows)
 
@@ -53,7 +53,7 @@ def likelihood_sides(source):
 def sampling_sides(source):
     """name -> (side, examples)."""
     experiment, state = trained('vae', source)
-    evaluator = Evaluator(experiment.model, 0, len(source), experiment.devices)
+    evaluator = Evaluator(experiment.model, 0, len(source), experiment.layout)
     x = jax.random.normal(jax.random.key(0), (len(source), source.gather([0]).shape[1]))
     keys = example_keys(0, 'eval_noise', 0, jnp.arange(len(source)))
     variables = on.first(state).variables

@@ -36,7 +36,7 @@ def serve_steps(steps):
 
     def updates():
         nonlocal state
-        for batch, indices, _ in experiment.chunks(source, 0):
+        for batch, indices in experiment.chunks(source, 0):
             state, _ = call(state, batch, indices)
         jax.block_until_ready(state)
 

@@ -32,13 +32,11 @@ def config_of(options):
 
 def study(config):
     """A function that trains all seeds for an epoch in one program."""
-    experiment = experiments.create(config, splits_batch=False)
+    experiment = many_seeds.create(config)
     source = datasets.load(config).source('train')
-    seeds = many_seeds.padded(many_seeds.all_seeds(config), len(experiment.devices))
-    first = many_seeds.first_states(experiment, source, seeds)
-    state = many_seeds.spread(first, experiment.devices)
-    chunks = list(many_seeds.chunks(config, source, seeds, 0, len(experiment.devices)))
-    call = many_seeds.training_call(experiment)
+    state = experiment.layout.place(many_seeds.first_states(experiment, source))
+    chunks = list(experiment.chunks(source, 0))
+    call = experiment.train_call()
 
     def train():
         nonlocal state
@@ -60,12 +58,12 @@ def single_runs(config):
     for seeds in many_seeds.all_seeds(config):
         state = init(source, preprocessing, seeds).replace(preprocessing=preprocessing)
         states.append(on.replicate(state, experiment.devices))
-        sizes = config.batch_size, config.steps_per_call, experiment.num_devices, 0, 1
-        chunks.append(list(batches.chunks(source, seeds.order, 0, *sizes)))
+        sizes = config.batch_size, config.steps_per_call, experiment.layout.deal
+        chunks.append(list(batches.chunks(source, [seeds.order], 0, *sizes)))
 
     def train():
         for seed, rows in enumerate(chunks):
-            for batch, indices, _ in rows:
+            for batch, indices in rows:
                 states[seed], _ = call(states[seed], batch, indices)
             jax.block_until_ready(states[seed])
 

@@ -25,7 +25,7 @@ from train import experiment as experiments
 from train import loop
 from train.runtime.checkpoint import Checkpoints
 from train.runtime.interruption import Interruption
-from train.session import Session
+from train.session import RunSession
 from train.step import parallel as on
 from train.step.stopping import Stopping
 
@@ -78,7 +78,7 @@ def update_sides(batch_size):
 
     def ours():
         nonlocal kept
-        for batch, indices, _ in experiment.chunks(source, 0):
+        for batch, indices in experiment.chunks(source, 0):
             kept, _ = call(kept, batch, indices)
         jax.block_until_ready(kept)
 
@@ -98,12 +98,12 @@ class Epoch:
         with tempfile.TemporaryDirectory() as folder:
             workdir = epath.Path(folder)
             with Checkpoints(workdir) as saved:
-                training = loop.Training(
+                training = loop.Run(
                     self._experiment, self._data, saved, workdir, self._interruption
                 )
                 training.call = self._call
                 state = on.replicate(self.state, self._experiment.devices)
-                training.run(Session(state, Stopping(30)))
+                training.run(RunSession(state=state, stopping=Stopping(30)))
                 saved.wait()
 
 

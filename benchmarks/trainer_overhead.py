@@ -25,7 +25,7 @@ from train.data.storage.sources import ArraySource
 from train.runtime.checkpoint import Checkpoints
 from train.runtime.interruption import Interruption
 from train.runtime.progress import Progress
-from train.session import Session
+from train.session import RunSession
 from train.step import parallel as on
 from train.step.stopping import Stopping
 
@@ -50,7 +50,7 @@ class RandomData:
 
 def bare_loop(call, state, chunks):
     """The chunks, one after another, waiting at the end alone."""
-    for batch, indices, _ in chunks:
+    for batch, indices in chunks:
         state, _ = call(state, batch, indices)
     jax.block_until_ready(state)
     return state
@@ -68,14 +68,14 @@ def main():
     source = data.source('train')
     state = on.replicate(experiments.fresh_state(experiment, source), experiment.devices)
     bare = {'state': state, 'chunks': list(experiment.chunks(source, 0))}
-    steps = sum(len(batch) for batch, _, _ in bare['chunks'])
+    steps = sum(len(batch) for batch, _ in bare['chunks'])
 
     with tempfile.TemporaryDirectory() as folder, Interruption() as interruption:
         workdir = epath.Path(folder)
         with Checkpoints(workdir) as saved, Progress(steps, 0, show=False) as progress:
-            training = loop.Training(experiment, data, saved, workdir, interruption)
+            training = loop.Run(experiment, data, saved, workdir, interruption)
             copy = jax.tree.map(lambda leaf: leaf.copy(), state)
-            session = {'now': Session(copy, Stopping(30))}
+            session = {'now': RunSession(state=copy, stopping=Stopping(30))}
 
             def run_bare():
                 bare['state'] = bare_loop(training.call, bare['state'], bare['chunks'])

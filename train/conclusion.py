@@ -1,76 +1,77 @@
 """The end of a run: the chosen checkpoint, the test split, `result.json`, pictures."""
 
 import json
-import math
 
 from absl import logging
+from etils import epath
+from ml_collections import FrozenConfigDict as Config
 
 from train import result
+from train.data.base import Data
 from train.errors import UserError
+from train.experiment import Experiment
 from train.figures import plots, showing
+from train.result import Evaluation, Result
 from train.runtime import processes
 from train.runtime import workdir as workdirs
+from train.runtime.checkpoint import Checkpoints
 from train.runtime.writers import Writer, read_lines, save_png
-from train.step import parallel as on
-
-# What of `result.json` says whether the run needs more, and what is printed of it.
-NUMBER = int | float | None  # null stands for what is not finite
-FIELDS = {
-    'stopped_early': bool,
-    'epochs': int,
-    'exact': bool,
-    'split': str,
-    'N': int,
-    **dict.fromkeys(('nats', 'nats_2se', 'nats_data_space'), NUMBER),
-}
+from train.session import RunSession
+from train.step.state import TrainState
 
 
-def finished(workdir, config):
+def finished(workdir: epath.Path, config: Config) -> Result | None:
     """The result in a folder if the run there needs no more training for this config, else None."""
     path = workdir / 'result.json'
     if not path.exists():
         return None
-    found = workdirs.read_json(path, FIELDS)
-    if not found['exact']:
-        workdirs.require(found, {'num_samples': int}, path)
-    trained = found['stopped_early'] or found['epochs'] >= config.epochs
+    whole = workdirs.read_json(path, Result.required())
+    if not whole['exact']:
+        workdirs.require(whole, {'num_samples': int}, path)
+    found = Result.from_json(whole)
+    trained = found.stopped_early or found.epochs >= config.epochs
     # A result from before the field existed was made from the posterior.
-    bound = found.get('num_samples'), found.get('importance', 'posterior')
-    evaluated = found['exact'] or bound == (config.num_samples, config.importance)
-    if not (trained and evaluated and found['split'] == config.final_split):
-        return None
-    absent = {name for name in ('bits_per_dim', *FIELDS) if found.get(name, 0) is None}
-    if found['N'] == 1:  # one example has no error
-        absent -= {'nats_2se'}
-    return found | dict.fromkeys(absent, math.nan)
+    bound = found.num_samples, found.importance or 'posterior'
+    evaluated = found.exact or bound == (config.num_samples, config.importance)
+    return found if trained and evaluated and found.split == config.final_split else None
 
 
-def conclude(experiment, data, session, saved, workdir):
+def conclude(
+    experiment: Experiment, data: Data, session: RunSession, saved: Checkpoints, workdir: epath.Path
+) -> Result:
     """Restore the best checkpoint, evaluate the final split (the test split, once), write and print the result."""
     per_epoch = experiment.steps_per_epoch
     state, record, step = saved.restore_best(experiment.template(), per_epoch)
-    replicated = on.replicate(state, experiment.devices)
-    found = evaluate(experiment, data, replicated, experiment.config.final_split, workdir, step)
-    found |= {
-        'epochs': session.step // per_epoch,
-        'best_epoch': record['stopping']['best_epoch'],
-        'best_step': step,
-        'rollbacks': list(session.rollbacks),
-        'stopped_early': session.stopping.should_stop,
-        'validation_loss': record['stopping']['best'],
-        'validation_quantity': 'nll' if experiment.model.exact else 'negative_elbo',
-        'config': json.loads(experiment.config.to_json()),
+    placed = experiment.layout.place(state)
+    found = evaluate(experiment, data, placed, experiment.config.final_split, workdir, step)
+    whole = Result(
+        **vars(found),
+        epochs=session.step // per_epoch,
+        best_epoch=record['stopping']['best_epoch'],
+        best_step=step,
+        rollbacks=list(session.rollbacks),
+        stopped_early=session.finished,
+        validation_loss=record['stopping']['best'],
+        validation_quantity='nll' if experiment.model.exact else 'negative_elbo',
+        config=json.loads(experiment.config.to_json()),
         **result.provenance(),
-    }
+    )
     if processes.is_first():
         _pictures(experiment, data, state, workdir, session.step)
-        workdirs.write_json(workdir / 'result.json', found)
+        workdirs.write_json(workdir / 'result.json', whole.to_json())
         logging.info('The result is in %s', workdir / 'result.json')
-    return found
+    return whole
 
 
-def evaluate(experiment, data, state, split, workdir, step):
-    """The likelihood of a split under a replicated state, as `result.json` has it.
+def evaluate(
+    experiment: Experiment,
+    data: Data,
+    state: TrainState,
+    split: str,
+    workdir: epath.Path,
+    step: int,
+) -> Evaluation:
+    """The likelihood of a split under a replicated state.
 
     Each look at the test split is counted in the workdir.
     """
@@ -81,28 +82,25 @@ def evaluate(experiment, data, state, split, workdir, step):
     values = experiment.evaluator.log_likelihood(
         state, data.source(split), split, num_samples, config.importance
     )
-    units = on.unreplicate(state).preprocessing.units
-    found = {
-        'split': split,
-        'dataset': data.name,
-        'seed': config.seed,
-        'step': step,
-        'exact': model.exact,
-        **result.likelihood(values, units, data.num_features),
-    }
-    if model.exact:
-        found['noise_draws'] = 1
-    else:
-        found |= {'num_samples': num_samples, 'importance': config.importance}
-    if data.entropy is not None:
-        found['entropy'] = data.entropy
-        found['gap_to_entropy'] = -data.entropy - found['nats_data_space']
-    if looks is not None:
-        found['test_evaluations'] = looks
-    return found
+    found = result.likelihood(values, state.preprocessing.units, data.num_features)
+    entropy = data.entropy
+    return Evaluation(
+        split=split,
+        dataset=data.name,
+        seed=config.seed,
+        step=step,
+        exact=model.exact,
+        **found,
+        noise_draws=1 if model.exact else None,
+        num_samples=None if model.exact else num_samples,
+        importance=None if model.exact else config.importance,
+        entropy=entropy,
+        gap_to_entropy=None if entropy is None else -entropy - found['nats_data_space'],
+        test_evaluations=looks,
+    )
 
 
-def count_test_look(workdir, step):
+def count_test_look(workdir: epath.Path, step: int) -> int:
     """Append this look to `test_evaluations.jsonl`; how many there were, this one included."""
     path = workdir / 'test_evaluations.jsonl'
     lines = read_lines(path) if path.exists() else []
@@ -118,7 +116,9 @@ def count_test_look(workdir, step):
     return len(lines)
 
 
-def _pictures(experiment, data, state, workdir, step):
+def _pictures(
+    experiment: Experiment, data: Data, state: TrainState, workdir: epath.Path, step: int
+) -> None:
     """The learning curve, and the final pictures, which TensorBoard shows behind the last step of training."""
     records = read_lines(workdir / 'metrics.jsonl')
     if records:

@@ -35,13 +35,12 @@ def main(argv):
     del argv
     import json
 
-    from train import conclusion, pretrained, result
+    from train import conclusion, pretrained
     from train import data as datasets
     from train import experiment as experiments
     from train.diagnostics import gaps
     from train.runtime import workdir
     from train.runtime.checkpoint import reading
-    from train.step import parallel as on
 
     folder = workdir.resolve(_WORKDIR.value)
     config = pretrained.read_config(folder)
@@ -60,7 +59,7 @@ def main(argv):
     if examples:
         config.max_rows = min(examples, config.max_rows or examples)
     data = datasets.load(config)
-    state = on.replicate(state, experiment.devices)
+    state = experiment.layout.place(state)
     split = _SPLIT.value
     if _GAPS.value:
         if split == 'test':
@@ -68,8 +67,8 @@ def main(argv):
         found = gaps.measure(experiment, data, state, split)
         line = gaps.line(found)
     else:
-        found = conclusion.evaluate(experiment, data, state, split, folder, step)
-        line = result.line(split, found)
+        evaluation = conclusion.evaluate(experiment, data, state, split, folder, step)
+        found, line = evaluation.to_json(), evaluation.line()
     print(json.dumps(found, indent=2, sort_keys=True))
     print(line)
 

@@ -1,80 +1,80 @@
 """What a config stands for: the data, the model, the optimiser and the functions made from them."""
 
 import dataclasses
-from typing import Any
+from collections.abc import Callable
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 from absl import logging
+from ml_collections import FrozenConfigDict as Config
 
 from train import data as datasets
 from train import models, ranges
 from train.data import batches
+from train.data.batches import Source
 from train.data.preprocessing import Preprocessing
 from train.diagnostics import padding
 from train.optim import optimizers
 from train.step import parallel as on
 from train.step.evaluation import Evaluator
+from train.step.parallel import Layout, OneSeed
 from train.step.randomness import Seeds, example_keys
-from train.step.state import make_init
+from train.step.state import TrainState, make_init
 from train.step.step import make_step, preprocess
+
+LayOut = Callable[[Config, on.Devices], Layout]
 
 
 @dataclasses.dataclass(frozen=True)
 class Experiment:
     """The parts of a run that do not change while it trains; nothing is read from a dataset to make it."""
 
-    config: Any
+    config: Config
     description: datasets.Description
-    model: Any
-    optimizer: Any
-    devices: Any
+    model: nn.Module
+    optimizer: optax.GradientTransformation
+    layout: Layout
     evaluator: Evaluator
 
     @property
-    def seeds(self):
-        """The run's seeds, by what they are for."""
+    def seeds(self) -> Seeds:
+        """The seeds of the config, by what they are for; of a study what its seeds do not vary."""
         return Seeds.of(self.config)
 
     @property
-    def num_devices(self):
-        """Devices over all processes."""
-        return len(self.devices) * jax.process_count()
+    def devices(self) -> on.Devices:
+        """Those of this process that take part."""
+        return self.layout.devices
 
     @property
-    def steps_per_epoch(self):
+    def steps_per_epoch(self) -> int:
         """Full batches in the training split."""
         return batches.steps_per_epoch(self.description.split_sizes[0], self.config.batch_size)
 
-    def init(self, seed, examples):
+    def init(self, seed: jax.typing.ArrayLike, examples: jax.Array) -> TrainState:
         """A fresh TrainState, see `train.step.state.make_init`."""
         return make_init(self.model, self.optimizer, ema=self.config.ema)(seed, examples)
 
-    def train_call(self):
-        """A chunk of training steps on all devices, see `train.step.parallel.train_call`."""
+    def train_call(self) -> Callable:
+        """A chunk of training steps on all devices, see `train.step.parallel.OneSeed.train_call`."""
         step = make_step(
             self.model,
             self.optimizer,
             ema=self.config.ema,
             matmul_precision=self.config.matmul_precision,
         )
-        return on.train_call(step, self.devices)
+        return self.layout.train_call(step)
 
-    def chunks(self, source, start_step):
+    def chunks(self, source: Source, start_step: int) -> batches.Chunks:
         """This process's chunks from a step to the end of its epoch, see `train.data.batches.chunks`."""
-        return batches.chunks(
-            source,
-            self.seeds.order,
-            start_step,
-            self.config.batch_size,
-            self.config.steps_per_call,
-            self.num_devices,
-            jax.process_index(),
-            jax.process_count(),
-        )
+        orders = [seeds.order for seeds in self.layout.seeds]
+        sizes = self.config.batch_size, self.config.steps_per_call
+        return batches.chunks(source, orders, start_step, *sizes, self.layout.deal)
 
-    def template(self):
+    def template(self) -> TrainState:
         """The shapes and dtypes of a TrainState, without touching the data."""
         seed = jax.ShapeDtypeStruct((), jnp.uint32)
         examples = jax.ShapeDtypeStruct((2, self.description.num_features), jnp.float32)
@@ -82,15 +82,19 @@ class Experiment:
         return state.replace(preprocessing=Preprocessing.template(self.config, self.description))
 
 
-def create(config, *, splits_batch=True):
+def _one_seed(config: Config, devices: on.Devices) -> Layout:
+    return OneSeed(devices, (Seeds.of(config),))
+
+
+def create(config: Config, *, lay_out: LayOut = _one_seed) -> Experiment:
     """The experiment of a config; raises UserError where the config or the devices do not fit together.
 
-    splits_batch: whether the devices divide a batch, as in training a single run. In a study they divide the seeds.
+    lay_out: what lies where, given the config and the devices, of a single run unless said otherwise.
     """
     ranges.check(config)
     description = datasets.describe(config)
-    devices = on.choose(config.num_devices)
-    shares = len(devices) * jax.process_count() if splits_batch else 1
+    layout = lay_out(config, on.choose(config.num_devices))
+    shares = layout.shares.num_devices
     batches.check_batch_size(config.batch_size, shares)
     per_epoch = batches.steps_per_epoch(description.split_sizes[0], config.batch_size)
     if (
@@ -103,18 +107,18 @@ def create(config, *, splits_batch=True):
             config.epochs,
             config.epochs * per_epoch,
         )
-    if devices[0].platform == 'tpu':
+    if layout.devices[0].platform == 'tpu':
         for sentence in padding.tpu_waste(description.num_features, config.batch_size // shares):
             logging.warning(sentence)
-    return _assemble(config, description, devices)
+    return _assemble(config, description, layout)
 
 
-def for_use(config):
+def for_use(config: Config) -> Experiment:
     """The experiment of a trained run's config, for evaluating and sampling it on whatever devices there are here."""
-    return _assemble(config, datasets.describe(config), jax.local_devices())
+    return _assemble(config, datasets.describe(config), _one_seed(config, jax.local_devices()))
 
 
-def _assemble(config, description, devices):
+def _assemble(config: Config, description: datasets.Description, layout: Layout) -> Experiment:
     Preprocessing.check(config, description)
     model = models.create(config, description)
     if model.warning:
@@ -124,12 +128,12 @@ def _assemble(config, description, devices):
         description=description,
         model=model,
         optimizer=optimizers.create(config),
-        devices=devices,
-        evaluator=Evaluator(model, Seeds.of(config).data, config.eval_batch_size, devices),
+        layout=layout,
+        evaluator=Evaluator(model, Seeds.of(config).data, config.eval_batch_size, layout),
     )
 
 
-def fresh_state(experiment, source):
+def fresh_state(experiment: Experiment, source: Source) -> TrainState:
     """The state before the first step, the same on every process: preprocessing and data-dependent layers are fitted.
 
     source: the training split.
@@ -139,7 +143,7 @@ def fresh_state(experiment, source):
     return state.replace(preprocessing=preprocessing)
 
 
-def initialiser(experiment):
+def initialiser(experiment: Experiment) -> Callable[[Source, Preprocessing, Seeds], TrainState]:
     """`init(source, preprocessing, seeds)`: a fresh state by `Seeds`, without the preprocessing, which stays apart.
 
     Compiled once for all seeds.
@@ -151,7 +155,7 @@ def initialiser(experiment):
         examples, _ = preprocess(preprocessing, raw, keys, training=True)
         return experiment.init(seed, examples)
 
-    def init(source, preprocessing, seeds):
+    def init(source: Source, preprocessing: Preprocessing, seeds: Seeds) -> TrainState:
         rows = init_rows(seeds.init, len(source), experiment.config.init_examples)
         state = from_rows(preprocessing, source.gather(rows), rows, np.uint32(seeds.init))
         return state.replace(seed=jnp.uint32(seeds.noise))
@@ -159,7 +163,7 @@ def initialiser(experiment):
     return init
 
 
-def init_rows(seed, size, number):
+def init_rows(seed: int, size: int, number: int) -> np.ndarray:
     """`number` rows of a split drawn without replacement by the seed, or all of them if there are fewer; sorted."""
     generator = np.random.Generator(np.random.Philox(np.random.SeedSequence(seed, spawn_key=(0,))))
     return np.sort(generator.permutation(size)[:number]).astype(np.int32)

@@ -1,227 +1,118 @@
-"""A run from its config to its result: resume, train, validate, stop, restore the best, test."""
+"""A single run from its config to its result: resume, train, validate, stop, restore the best, test."""
 
-import collections
-import contextlib
 import dataclasses
-import json
-import time
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from absl import logging
 from clu import parameter_overview
+from etils import epath
+from ml_collections import FrozenConfigDict as Config
 
-from train import conclusion
-from train import data as datasets
+from train import conclusion, trainer
 from train import experiment as experiments
-from train.data import batches
-from train.data.prefetch import prefetch
 from train.diagnostics import broken_numbers
-from train.errors import NonFiniteError, StoppedError, UserError
+from train.errors import NonFiniteError
 from train.figures import showing
 from train.optim import warm_start
-from train.result import mean_and_error
-from train.runtime import checkpoint, kinds, processes
-from train.runtime import workdir as workdirs
-from train.runtime.disk import disk_errors
-from train.runtime.interruption import Interruption
-from train.runtime.lease import Lease
-from train.runtime.profiling import Profile
-from train.runtime.progress import Progress
+from train.result import Result, mean_and_error
+from train.runtime import processes
 from train.runtime.writers import NullWriter, Writer
-from train.session import Session, add, means
+from train.session import RunSession, means
 from train.step import parallel as on
+from train.step.state import TrainState
 from train.step.stopping import Stopping
 
 
-def run(config, workdir, *, mute: bool = False):
-    """Train a config in a folder, or go on where the run there was left; returns what `result.json` holds.
-
-    mute: without progress bar and line of each epoch.
-    Raises UserError for what the user can mend, NonFiniteError when the numbers break, StoppedError after a signal.
-    """
-    kinds.check(workdir, 'run')
-    workdirs.check(workdir, config)
-    finished = conclusion.finished(workdir, config)
-    if finished:
-        logging.info('This run is finished; its result is in %s', workdir / 'result.json')
-        return finished
-    experiment = experiments.create(config)
-    processes.barrier('before the workdir is written')
-    with contextlib.ExitStack() as stack:
-        if processes.is_first():
-            workdirs.make(workdir)
-            stack.enter_context(Lease(workdir))
-            workdirs.write_config(workdir, config)
-        data = processes.first_then_others(lambda: datasets.load(config), 'data')
-        stack.enter_context(disk_errors(workdir))
-        saved = stack.enter_context(checkpoint.Checkpoints(workdir))
-        stack.enter_context(processes.leaving_when_alone(workdir))
-        session = _start(experiment, data, saved)
-        with Interruption() as interruption:
-            training = Training(experiment, data, saved, workdir, interruption, mute=mute)
-            session = training.run(session)
-        saved.wait()
-        return conclusion.conclude(experiment, data, session, saved, workdir)
+def run(config: Config, workdir: epath.Path, *, mute: bool = False) -> Result:
+    """Train a config in a folder, or go on; returns what `result.json` holds, see `train.trainer.run`."""
+    return trainer.run(Run, experiments.create, conclusion.finished, config, workdir, mute=mute)
 
 
-def _start(experiment, data, saved):
-    """The newest checkpoint's session, or a fresh one."""
-    restored = saved.restore_latest(experiment.template())
-    if restored is not None:
-        state, record = restored
-        logging.info('Going on from step %d.', record['step'])
-        return Session.from_record(on.replicate(state, experiment.devices), record)
-    if saved.has_result():
-        raise UserError(
-            'This folder has a result but no checkpoints to go on from; restore them, or give another --workdir.'
-        )
-    state = experiments.fresh_state(experiment, data.source('train'))
-    state = warm_start.apply(state, experiment.config)
-    logging.info('\n%s', parameter_overview.get_parameter_overview(state.params))
-    stopping = Stopping(experiment.config.look_ahead)
-    return Session(on.replicate(state, experiment.devices), stopping)
+class Run(trainer.Trainer[RunSession, Result]):
+    """A single run: one seed over all devices."""
 
+    kind = 'run'
 
-class Training:
-    """What stays the same while epochs go by; `run` takes a session and returns the one at the end."""
+    def template(self) -> TrainState:
+        return self.experiment.template()
 
-    def __init__(self, experiment, data, saved, workdir, interruption, *, mute: bool = False):
-        self._experiment = experiment
-        self._config = experiment.config
-        self._data = data
-        self._train = data.source('train')
-        self._validation = data.source('validation')
-        self._saved = saved
-        self._workdir = workdir
-        self._interruption = interruption
-        self._mute = mute
-        self.call = experiment.train_call()
-        self._per_epoch = batches.steps_per_epoch(len(self._train), self._config.batch_size)
+    def fresh(self) -> RunSession:
+        state = experiments.fresh_state(self.experiment, self.train)
+        state = warm_start.apply(state, self.config)
+        logging.info('\n%s', parameter_overview.get_parameter_overview(state.params))
+        state = self.experiment.layout.place(state)
+        return RunSession(state=state, stopping=Stopping(self.config.look_ahead))
 
-    def run(self, session):
-        """Epochs until the budget or the patience is used up."""
-        first = processes.is_first()
-        total = self._config.epochs * self._per_epoch
-        writer = (
-            Writer(self._workdir, session.step, tensorboard=self._config.tensorboard)
-            if first
-            else NullWriter()
-        )
-        with writer, Progress(total, session.step, show=first and not self._mute) as progress:
-            while session.step < total and not session.stopping.should_stop:
-                start, start_step = time.monotonic(), session.step
-                session, bad_step = self.epoch(session, progress)
-                if bad_step >= 0:
-                    session = self._after_break(session, bad_step)
-                    continue
-                if session.step % self._per_epoch:
-                    self._save(session)
-                    self._stop(session)
-                speed = (session.step - start_step) / (time.monotonic() - start)
-                session = self._close_epoch(session, writer, progress, speed, start)
-                if self._interruption.requested() and session.step < total:
-                    self._stop(session)
-        return session
+    def restored(self, arrays: TrainState, record: Mapping[str, Any]) -> RunSession:
+        return RunSession.from_record(self.experiment.layout.place(arrays), record)
 
-    def _stop(self, session):
-        """Leave after a request to stop, once the session is on disk."""
-        self._saved.wait()
-        raise StoppedError(session.step, self._interruption.exit_code)
+    def contents(self, session: RunSession) -> tuple[TrainState, dict[str, Any], int]:
+        state = self.experiment.layout.fetch(session.state)
+        return state, session.record(), session.stopping.best_epoch * self.per_epoch
 
-    def epoch(self, session, progress):
-        """Train to the end of the epoch, to the call after which the run is told to stop, or to broken numbers.
-
-        Returns the session and the first bad step, -1 if there is none.
-        """
-        pending = collections.deque()
-        state, step, sums, bad_step = session.state, session.step, session.sums, -1
-        profile = Profile(self._workdir / 'profile', self._config.profile_steps)
-        for batch, indices, _ in prefetch(self._experiment.chunks(self._train, step)):
-            with profile.step(step):
-                state, metrics = self.call(state, batch, indices)
-            step += len(batch)
-            pending.append(metrics)
-            # Waiting on the call before the last bounds the queue and leaves the device busy.
-            if len(pending) > 2:
-                sums, bad_step = _collect(pending.popleft(), sums)
-            profile.advance(len(batch), metrics)
-            progress.at(step)
-            if bad_step >= 0 or self._interruption.requested():
-                break
-        profile.stop()
-        while pending and bad_step < 0:
-            sums, bad_step = _collect(pending.popleft(), sums)
-        return dataclasses.replace(session, state=state, step=step, sums=sums), bad_step
-
-    def _after_break(self, session, bad_step):
+    def after_break(self, session: RunSession, bad_step: int) -> RunSession:
         """Say what broke; go back to the last checkpoint with half the learning rate, or raise NonFiniteError."""
-        self._saved.wait()
-        config, frozen = self._config, on.unreplicate(session.state)
+        self.saved.wait()
+        config, frozen = self.config, self.experiment.layout.fetch(session.state)
         where = f'Step {bad_step} broke.'
         if processes.is_first():
-            folder = self._workdir / f'broken-{bad_step}'
-            where = broken_numbers.examine(self._experiment, self._train, frozen, bad_step, folder)
-        kept = self._saved.steps()
-        kept = (
+            folder = self.workdir / f'broken-{bad_step}'
+            where = broken_numbers.examine(self.experiment, self.train, frozen, bad_step, folder)
+        kept = self.saved.steps()
+        last = (
             f'The last checkpoint is of step {kept[-1]}.' if kept else 'There is no checkpoint yet.'
         )
         if config.on_nan == 'raise' or len(session.rollbacks) >= config.max_rollbacks:
-            raise NonFiniteError(bad_step, f'{where} {kept}')
-        logging.warning('%s %s Going back, with half the learning rate.', where, kept)
-        back = _start(self._experiment, self._data, self._saved)
+            raise NonFiniteError(bad_step, f'{where} {last}')
+        logging.warning('%s %s Going back, with half the learning rate.', where, last)
+        back = self.start()
         scale = float(frozen.lr_scale) / 2
         rollback = {'bad_step': bad_step, 'to_step': back.step, 'lr_scale': scale, 'why': where}
-        lr_scale = on.replicate(np.float32(scale), self._experiment.devices)
+        lr_scale = on.replicate(np.float32(scale), self.experiment.devices)
         return dataclasses.replace(
             back,
             state=back.state.replace(lr_scale=lr_scale),
             rollbacks=(*session.rollbacks, rollback),
         )
 
-    def _close_epoch(self, session, writer, progress, speed, start):
-        """Validate, decide, write and save; `start` is when the epoch began, or this process within it."""
-        config, epoch = self._config, session.step // self._per_epoch
-        values = {'epoch': epoch, **means(session.sums), 'steps_per_second': speed}
+    def close_epoch(self, session: RunSession) -> tuple[RunSession, dict[str, Any]]:
+        """Validation is every `config.eval_every` epochs."""
+        values = {
+            name: float(mean) for name, mean in means(session.sums).items() if not np.isnan(mean)
+        }
         session = dataclasses.replace(session, sums={})
-        if epoch % config.eval_every == 0:
-            found = self._experiment.evaluator.validation(
-                session.state, self._validation, 'validation', config.eval_samples
-            )
-            mean, error = mean_and_error(found['log_likelihood'])
-            loss = -mean
-            session = dataclasses.replace(session, stopping=session.stopping.update(epoch, loss))
-            name = 'validation_nll' if self._experiment.model.exact else 'validation_negative_elbo'
-            values |= self._experiment.evaluator.diagnostics(session.state, self._validation)
-            values |= {name: loss, 'best_epoch': session.stopping.best_epoch}
-            if error is not None:  # a validation split of one example has none
-                values[f'{name}_2se'] = error
-            values |= self._bits_per_dim(session.state.preprocessing.units, found)
-        values['epoch_seconds'] = time.monotonic() - start
-        writer.scalars(session.step, values)
-        self._save(session)
-        if epoch % config.log_every == 0:
-            progress.line(showing.epoch_line(values))
-        if config.generation and epoch % config.generation_every == 0:
-            showing.samples(self._experiment, session, self._validation, self._workdir, writer)
-        return session
+        if session.step // self.per_epoch % self.config.eval_every:
+            return session, values
+        session, found = self._validate(session)
+        return session, values | found
 
-    def _bits_per_dim(self, units, found):
-        """`validation_bits_per_dim` of what the evaluator found, where the data have grey levels."""
-        nats = found['log_likelihood'].astype(np.float64) + found['log_det']
-        bits = units.bits_per_dim(float(nats.mean()), self._data.num_features)
-        return {} if bits is None else {'validation_bits_per_dim': bits}
+    def _validate(self, session: RunSession) -> tuple[RunSession, dict[str, Any]]:
+        samples, evaluator = self.config.eval_samples, self.experiment.evaluator
+        values = evaluator.validation(session.state, self.validation, 'validation', samples)
+        mean, error = mean_and_error(values['log_likelihood'])
+        stopping = session.stopping.update(session.step // self.per_epoch, -mean)
+        name = 'validation_nll' if self.experiment.model.exact else 'validation_negative_elbo'
+        found = evaluator.diagnostics(session.state, self.validation)
+        found |= {name: -mean, 'best_epoch': stopping.best_epoch}
+        if error is not None:  # a validation split of one example has none
+            found[f'{name}_2se'] = error
+        nats = values['log_likelihood'].astype(np.float64) + values['log_det']
+        units = session.state.preprocessing.units
+        bits = units.bits_per_dim(float(nats.mean()), self.data.num_features)
+        if bits is not None:  # the data have grey levels
+            found['validation_bits_per_dim'] = bits
+        return dataclasses.replace(session, stopping=stopping), found
 
-    def _save(self, session):
-        if session.step in self._saved.steps():
-            return
-        self._data.require_intact()
-        state = on.unreplicate(session.state)
-        record = {**session.record(), 'config': json.loads(self._config.to_json())}
-        best_step = session.stopping.best_epoch * self._per_epoch
-        self._saved.save(session.step, state, record, best_step=best_step)
+    def line(self, session: RunSession, values: Mapping[str, Any]) -> str:
+        return showing.epoch_line(values)
 
+    def show(self, session: RunSession, epoch: int, writer: Writer | NullWriter) -> None:
+        """Samples, and what else there is of a model, every `config.generation_every` epochs."""
+        if self.config.generation and epoch % self.config.generation_every == 0:
+            showing.samples(self.experiment, session, self.validation, self.workdir, writer)
 
-def _collect(call, sums):
-    """The sums with a finished call's metrics, and the first bad step up to its end, -1 if there is none."""
-    metrics, bad_step = on.unreplicate(call)
-    return add(sums, metrics), int(bad_step)
+    def conclude(self, session: RunSession) -> Result:
+        """Of the best checkpoint, by the record of the newest one."""
+        return conclusion.conclude(self.experiment, self.data, session, self.saved, self.workdir)

@@ -29,7 +29,7 @@ _PROCESS = flags.DEFINE_integer('process_id', None, 'Which of them this is, from
 def main(argv):
     """Train, or go on, or say that the run is finished; the last line is the test likelihood."""
     del argv
-    from train import loop, result
+    from train import loop
     from train.errors import UserError
     from train.runtime import processes, workdir
 
@@ -44,7 +44,7 @@ def main(argv):
     folder = workdir.resolve(path)
     logging.info('Workdir: %s', folder)
     found = loop.run(config, folder, mute=_MUTE.value)
-    print(result.line(found['split'], found))
+    print(found.line())
 
 
 if __name__ == '__main__':

@@ -1,39 +1,59 @@
-"""The part of a run that moves: what a checkpoint holds and a resumed run starts from."""
+"""The part of a training that moves: what a checkpoint holds and a resumed one starts from."""
 
 import dataclasses
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
 import numpy as np
 
+from train.step.state import TrainState
 from train.step.stopping import Stopping
 
+Sums = dict[str, list]
+S = TypeVar('S', bound='Session')
 
-@dataclasses.dataclass(frozen=True)
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Session:
     """A value, rebound as training goes on.
 
-    state: replicated TrainState; step: micro-steps taken; sums: metrics of the epoch under way, name -> [sum, count];
-    rollbacks: one dict for each return to a checkpoint after numbers broke.
+    state: TrainState on the devices; step: micro-steps taken; sums: metrics of the epoch under way, name -> [sum,
+    count], of a study a list over its seeds each.
     """
 
-    state: Any
-    stopping: Stopping
+    state: TrainState
     step: int = 0
-    sums: dict = dataclasses.field(default_factory=dict)
-    rollbacks: tuple = ()
+    sums: Sums = dataclasses.field(default_factory=dict)
 
-    def record(self):
+    @property
+    def finished(self) -> bool:
+        """Whether nothing trains any more, whatever the budget."""
+        raise NotImplementedError
+
+    def record(self) -> dict[str, Any]:
         """What of this a checkpoint keeps as JSON."""
-        return {
-            'step': self.step,
-            'sums': self.sums,
-            'stopping': dataclasses.asdict(self.stopping),
-            'rollbacks': self.rollbacks,
-        }
+        return {'step': self.step, 'sums': self.sums}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunSession(Session):
+    """A single run's. rollbacks: one dict for each return to a checkpoint after numbers broke."""
+
+    stopping: Stopping
+    rollbacks: tuple[dict, ...] = ()
+
+    @property
+    def finished(self) -> bool:
+        """Whether the patience is used up."""
+        return self.stopping.should_stop
+
+    def record(self) -> dict[str, Any]:
+        own = {'stopping': dataclasses.asdict(self.stopping), 'rollbacks': self.rollbacks}
+        return super().record() | own
 
     @classmethod
-    def from_record(cls, state, record):
-        """The inverse of `record`, around a replicated state."""
+    def from_record(cls, state: TrainState, record: Mapping[str, Any]) -> 'RunSession':
+        """The inverse of `record`, around a state on the devices."""
         return cls(
             state=state,
             stopping=Stopping(**record['stopping']),
@@ -43,15 +63,18 @@ class Session:
         )
 
 
-def add(sums, metrics):
-    """The sums with one call's metrics (name -> (sum, count)) added, in float64."""
+def add(sums: Sums, metrics: Mapping[str, Any]) -> Sums:
+    """The sums with one call's metrics (name -> (sum, count), each () or (seeds,)) added, in float64."""
     total = dict(sums)
     for name, pair in metrics.items():
-        before = np.asarray(total.get(name, (0.0, 0.0)), np.float64)
-        total[name] = (before + np.asarray(pair, np.float64)).tolist()
+        total[name] = (np.asarray(pair, np.float64) + np.asarray(total.get(name, 0.0))).tolist()
     return total
 
 
-def means(sums):
-    """name -> sum / count, leaving out what was never counted."""
-    return {name: value / count for name, (value, count) in sums.items() if count}
+def means(sums: Sums) -> dict[str, np.ndarray]:
+    """name -> sum / count, () or (seeds,), nan where nothing was counted."""
+    found = {}
+    for name, (value, count) in sums.items():
+        value, count = np.asarray(value), np.asarray(count)
+        found[name] = np.where(count > 0, value / np.maximum(count, 1), np.nan)
+    return found

@@ -49,7 +49,7 @@ def train(config, steps, num_devices):
     state = on.replicate(experiments.fresh_state(experiment, source), experiment.devices)
     call, done, seen = experiment.train_call(), 0, []
     while done < steps:
-        for batch, indices, _ in experiment.chunks(source, done):
+        for batch, indices in experiment.chunks(source, done):
             state, (metrics, _) = call(state, batch, indices)
             seen.append(on.unreplicate(metrics))
             done += len(batch)
@@ -78,20 +78,19 @@ def latest(folder):
     return state, record
 
 
-class TermAfter:
+def term_after(monkeypatch, count):
     """Sends SIGTERM to this process when the `count`-th training call is made."""
+    train_call, left = experiments.Experiment.train_call, [count]
 
-    def __init__(self, monkeypatch, count):
-        self._left, self._call = count, on.train_call
-        monkeypatch.setattr(on, 'train_call', self)
-
-    def __call__(self, step, devices):
-        call = self._call(step, devices)
+    def make(experiment):
+        call = train_call(experiment)
 
         def counted(*args):
-            self._left -= 1
-            if self._left == 0:
+            left[0] -= 1
+            if left[0] == 0:
                 os.kill(os.getpid(), signal.SIGTERM)
             return call(*args)
 
         return counted
+
+    monkeypatch.setattr(experiments.Experiment, 'train_call', make)

@@ -4,9 +4,7 @@ import pytest
 from etils import epath
 
 from tests.helpers import runs
-from tests.helpers.runs import TermAfter
 from train.errors import StoppedError
-from train.step import parallel as on
 from train.studies import training
 
 
@@ -21,15 +19,7 @@ def study(folder, **fields):
 
 def stop_after_11_steps(folder, monkeypatch, **fields):
     with monkeypatch.context() as patch:
-        patch.setattr(on, 'train_call', None)
-        call = on.study_call
-
-        def interrupted(step, devices, seed_axis):
-            patch.setattr(on, 'train_call', lambda *_: call(step, devices, seed_axis))
-            TermAfter(patch, 4)
-            return on.train_call(step, devices)
-
-        patch.setattr(on, 'study_call', interrupted)
+        runs.term_after(patch, 4)
         with pytest.raises(StoppedError) as stopped:
             study(folder, **{'num_devices': 2, **fields})
     assert stopped.value.step == 11

@@ -87,7 +87,7 @@ def test_what_is_named_here_exists_and_is_accepted(base, programs, row):
         if code.startswith('--config'):
             config = with_flags(base, code)
             config.num_devices = 1
-            experiments.create(ml_collections.FrozenConfigDict(config), splits_batch=False)
+            experiments.create(ml_collections.FrozenConfigDict(config))
         else:
             name = code.removeprefix('--')
             sources = [(ROOT / f'{p.replace(".", "/")}.py').read_text() for p in programs]

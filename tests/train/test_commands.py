@@ -216,7 +216,7 @@ def test_workdir_of_another_run_is_refused_and_left_as_it_was(trained):
     [
         ('config.json', b'{"a": ', 'config.json must hold JSON and is damaged'),
         ('result.json', b'\xff\xfe', 'result.json must hold JSON and is damaged'),
-        ('result.json', b'[]', 'result.json must hold a JSON object with the fields stopped_early'),
+        ('result.json', b'[]', 'result.json must hold a JSON object with the fields versions'),
         ('result.json', {'epochs': None}, 'must hold a value of type int in epochs, found None'),
         ('result.json', {'nats': 'x'}, 'must hold a value of type int | float | None in nats'),
         ('config.json', {'num_layer': 3}, 'must hold fields of train/config.py, found num_layer'),

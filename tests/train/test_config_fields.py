@@ -57,7 +57,7 @@ def digits_result(tmp_path, **fields):
         start='orthogonal', optimizer='adam', warmup=0, alpha=0.3
     )  # what every row of the table can train with
     config.update(fields)
-    return loop.run(ml_collections.FrozenConfigDict(config), workdir.resolve(tmp_path))['nats']
+    return loop.run(ml_collections.FrozenConfigDict(config), workdir.resolve(tmp_path)).nats
 
 
 @pytest.fixture(scope='module')

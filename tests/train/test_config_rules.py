@@ -16,6 +16,7 @@ from train import config as defaults
 from train import data, models, ranges
 from train.errors import UserError
 from train.step.evaluation import Evaluator
+from train.step.parallel import OneSeed
 
 CONFIGS = sorted(
     path.stem
@@ -157,7 +158,7 @@ def test_config_may_set_fields_of_its_family_but_a_run_may_not():
 
 
 def batches_of(batch_size, size, num_devices):
-    evaluator = Evaluator(None, 0, batch_size, jax.local_devices()[:num_devices])
+    evaluator = Evaluator(None, 0, batch_size, OneSeed(jax.local_devices()[:num_devices], ()))
     return evaluator._batches(size)
 
 

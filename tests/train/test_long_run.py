@@ -13,7 +13,7 @@ from train import loop
 def growth(folder, epochs, monkeypatch):
     """(MiB by which the process grew over the last three quarters of a run, checkpoints left)."""
     sizes = []
-    close = loop.Training._close_epoch
+    close = loop.Run.close_epoch
 
     def measured(self, *args):
         if len(sizes) in (epochs // 4, epochs - 1):  # the two that are compared
@@ -21,7 +21,7 @@ def growth(folder, epochs, monkeypatch):
         sizes.append(psutil.Process().memory_info().rss / 2**20)
         return close(self, *args)
 
-    monkeypatch.setattr(loop.Training, '_close_epoch', measured)
+    monkeypatch.setattr(loop.Run, 'close_epoch', measured)
     config = runs.config(toy_size=6400, epochs=epochs, steps_per_call=50, lr=1e-4)
     loop.run(config, epath.Path(folder))
     left = [path for path in (folder / 'checkpoints').iterdir() if path.name.isdigit()]

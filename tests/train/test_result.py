@@ -8,6 +8,7 @@ import pytest
 
 from train import result
 from train.data.preprocessing.units import Units
+from train.runtime.workdir import write_json
 
 
 def test_mean_and_two_standard_errors_are_those_of_float64():
@@ -48,29 +49,51 @@ def test_error_shows_two_digits(error, decimals):
     assert result.decimals(error) == decimals
 
 
+def evaluation(split='test', **fields):
+    known = {'dataset': 'mnist', 'seed': 0, 'step': 8, 'D': 784, 'exact': True}
+    return result.Evaluation(split=split, **{**known, **fields})
+
+
 def test_line_has_the_published_form_with_units():
-    found = {
+    nats = {
         'nats': -1375.23,
         'nats_2se': 1.41,
         'nats_data_space': 3244.9,
-        'bits_per_dim': 2.0291,
-        'exact': True,
-        'N': 10_000,
+        'nats_data_space_2se': 1.4,
     }
-    assert result.line('test', found).startswith('Test set evaluation: -1375.2 +- 1.4 nats (')
-    assert '2.029 bits per dimension; exact' in result.line('test', found)
-    bound = {**found, 'exact': False, 'num_samples': 5000}
-    assert 'a bound, 5,000 samples' in result.line('validation', bound)
+    found = {**nats, 'bits_per_dim': 2.0291, 'bits_per_dim_2se': 0.01, 'N': 10_000}
+    line = evaluation(**found).line()
+    assert line.startswith('Test set evaluation: -1375.2 +- 1.4 nats (')
+    assert '2.029 bits per dimension; exact' in line
+    bounded = evaluation('validation', **found, exact=False, num_samples=5000)
+    assert 'a bound, 5,000 samples' in bounded.line()
 
 
 def test_one_example_has_no_error():
     values = {'log_likelihood': np.array([-1375.25]), 'log_det': np.array([4620.1])}
-    found = result.likelihood(values, Units(levels=256), 784)
-    errors = {name: value for name, value in found.items() if name.endswith('_2se')}
+    found = evaluation(**result.likelihood(values, Units(levels=256), 784))
+    errors = {name: value for name, value in found.to_json().items() if name.endswith('_2se')}
     assert errors == dict.fromkeys(('nats_2se', 'nats_data_space_2se', 'bits_per_dim_2se'))
-    line = result.line('test', found | {'exact': True})
+    line = found.line()
     assert line.startswith('Test set evaluation: -1375.2 nats (3244.9 nats in data space; ')
     assert line.endswith('; exact; 1 example, which has no error)')
+
+
+@pytest.mark.parametrize('N', [1, 10])
+def test_record_comes_back_from_its_file(tmp_path, N):
+    values = {'log_likelihood': np.full(N, -np.inf), 'log_det': np.arange(N, dtype=np.float32)}
+    with np.errstate(invalid='ignore'):
+        found = evaluation(**result.likelihood(values, Units(levels=256), 784), noise_draws=1)
+    write_json(tmp_path / 'result.json', found.to_json())
+    stored = json.loads((tmp_path / 'result.json').read_text())
+    assert stored['nats'] is None
+    assert 'num_samples' not in stored
+    again = result.Evaluation.from_json(stored | {'seconds': 3})
+    assert math.isnan(again.nats)
+    assert (again.nats_2se is None) == (N == 1)
+    assert again.to_json().keys() == stored.keys() == found.to_json().keys()
+    assert result.Evaluation.required()['nats_2se'] == int | float | None
+    assert 'bits_per_dim' not in result.Evaluation.required()
 
 
 def bound(sizes, **fields):
@@ -80,11 +103,12 @@ def bound(sizes, **fields):
     values |= {'effective_sample_size': np.array(sizes, np.float32), 'standard_error': np.ones(n)}
     values |= {'log_likelihood_at_tenth': np.full(n, -95.5)}
     found = result.likelihood(values, Units(levels=None), 784)
-    return found | {'exact': False, 'num_samples': 200, 'importance': 'posterior', **fields}
+    settings = {'exact': False, 'num_samples': 200, 'importance': 'posterior', **fields}
+    return evaluation(**found, **settings)
 
 
 def test_bound_is_recorded_with_its_effective_sample_sizes_and_its_tenth():
-    found = json.loads(json.dumps(bound(np.arange(1.0, 102.0))))
+    found = json.loads(json.dumps(bound(np.arange(1.0, 102.0)).to_json()))
     sizes = found['effective_sample_size']
     assert (sizes['mean'], sizes['min'], sizes['median']) == (51.0, 1.0, 51.0)
     quantiles = {'0.05': 6.0, '0.25': 26.0, '0.50': 51.0, '0.75': 76.0, '0.95': 96.0}
@@ -94,8 +118,8 @@ def test_bound_is_recorded_with_its_effective_sample_sizes_and_its_tenth():
 
 
 def test_line_names_a_bound_loose_whose_median_effective_size_is_small():
-    loose = result.line('test', bound([1.0, 3.4, 400.0]))
+    loose = bound([1.0, 3.4, 400.0]).line()
     assert '; loose bound: median ESS 3.4 of 200 samples; ' in loose
-    line = result.line('test', bound([1.0, 12.0, 20.0], importance='refined'))
+    line = bound([1.0, 12.0, 20.0], importance='refined').line()
     assert '; a bound, 200 samples of refined proposals, median ESS 12.0; ' in line
-    assert '; a bound, 1 sample; ' in result.line('test', bound([1.0], num_samples=1))
+    assert '; a bound, 1 sample; ' in bound([1.0], num_samples=1).line()

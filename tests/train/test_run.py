@@ -10,7 +10,7 @@ import pytest
 from etils import epath
 
 from tests.helpers import runs
-from tests.helpers.runs import TermAfter, latest
+from tests.helpers.runs import latest, term_after
 from train import experiment as experiments
 from train import load, loop, pretrained
 from train.errors import StoppedError, UserError
@@ -33,16 +33,16 @@ def finished(tmp_path_factory):
 
 def test_result_names_what_is_needed_to_trust_it(finished):
     folder, result = finished
-    assert json.loads((folder / 'result.json').read_text()) == result
-    assert result['epochs'] == 4
-    assert result['N'] == 512
-    assert result['D'] == 2
-    assert result['split'] == 'test'
-    assert result['exact'] is True
-    assert result['test_evaluations'] == 1
-    assert result['nats'] == pytest.approx(result['nats_data_space'])
-    assert result['config']['toy_name'] == 'sine'
-    assert {'jax', 'flax'} <= result['versions'].keys()
+    assert json.loads((folder / 'result.json').read_text()) == result.to_json()
+    assert result.epochs == 4
+    assert result.N == 512
+    assert result.D == 2
+    assert result.split == 'test'
+    assert result.exact is True
+    assert result.test_evaluations == 1
+    assert result.nats == pytest.approx(result.nats_data_space)
+    assert result.config['toy_name'] == 'sine'
+    assert {'jax', 'flax'} <= result.versions.keys()
     assert len((folder / 'test_evaluations.jsonl').read_text().splitlines()) == 1
 
 
@@ -79,7 +79,7 @@ def test_bits_per_dimension_of_an_epoch_are_those_of_the_result(tmp_path):
     image = {'dataset': 'digits', 'preprocessing': 'logit', 'logit_lambda': 0.05, 'max_rows': 128}
     result = run(tmp_path, epochs=1, final_split='validation', lr=1e-3, **image)
     (line,) = metrics(tmp_path)
-    assert line['validation_bits_per_dim'] == pytest.approx(result['bits_per_dim'], rel=1e-12)
+    assert line['validation_bits_per_dim'] == pytest.approx(result.bits_per_dim, rel=1e-12)
 
 
 def test_same_command_again_reports_the_finished_run(finished):
@@ -99,9 +99,9 @@ def test_extended_run_equals_a_longer_one_to_the_bit(tmp_path):
 
 def test_splits_of_one_example_have_no_error(tmp_path):
     result = run(tmp_path, epochs=1, max_rows=1, batch_size=1)
-    assert (result['N'], result['nats_2se']) == (1, None)
+    assert (result.N, result.nats_2se) == (1, None)
     stored = json.loads((tmp_path / 'result.json').read_text())
-    assert (stored['nats_data_space_2se'], stored['nats']) == (None, result['nats'])
+    assert (stored['nats_data_space_2se'], stored['nats']) == (None, result.nats)
     (line,) = metrics(tmp_path)
     assert 'validation_nll' in line
     assert 'validation_nll_2se' not in line
@@ -111,7 +111,7 @@ def test_splits_of_one_example_have_no_error(tmp_path):
 def test_run_stopped_in_an_epoch_resumes_to_the_same_bits(tmp_path, monkeypatch, count):
     # Eight steps an epoch in calls of 3, 3 and 2: calls 2 and 4 are within an epoch, call 3 ends one.
     with monkeypatch.context() as patch:
-        TermAfter(patch, count)
+        term_after(patch, count)
         with pytest.raises(StoppedError) as stopped:
             run(tmp_path / 'parts')
     assert stopped.value.exit_code == 128 + signal.SIGTERM
@@ -120,7 +120,7 @@ def test_run_stopped_in_an_epoch_resumes_to_the_same_bits(tmp_path, monkeypatch,
     parts = run(tmp_path / 'parts')
     whole = run(tmp_path / 'whole')
     runs.assert_same_bits(latest(tmp_path / 'parts')[0], latest(tmp_path / 'whole')[0])
-    assert parts['nats'] == whole['nats']
+    assert parts.nats == whole.nats
 
 
 def test_signal_handlers_are_put_back(finished):
@@ -132,10 +132,10 @@ def test_stops_early_and_reports_the_best_epoch(tmp_path):
     result = run(tmp_path, epochs=50, look_ahead=2, lr=0.3)
     lines = metrics(tmp_path)
     losses = [line['validation_nll'] for line in lines]
-    assert result['stopped_early']
-    assert result['epochs'] == len(lines) < 50
-    assert result['best_epoch'] == int(np.argmin(losses)) + 1 == len(lines) - 2
-    assert result['validation_loss'] == min(losses)
+    assert result.stopped_early
+    assert result.epochs == len(lines) < 50
+    assert result.best_epoch == int(np.argmin(losses)) + 1 == len(lines) - 2
+    assert result.validation_loss == min(losses)
     # Further epochs would not go on from an early stop.
     assert run(tmp_path, epochs=80, look_ahead=2, lr=0.3) == result
 
@@ -149,7 +149,7 @@ def test_loaded_model_gives_the_validation_loss_of_the_best_epoch(finished):
     source = datasets.load(experiment.config).source('validation')
     x, log_det = preprocessing.forward_and_log_det(source.gather(np.arange(512)))
     nll = -model.apply(variables, x, None, 1, method='log_likelihood').mean()
-    assert float(nll) == pytest.approx(result['validation_loss'], rel=1e-5)
+    assert float(nll) == pytest.approx(result.validation_loss, rel=1e-5)
     assert float(np.abs(log_det).max()) == 0.0
 
 
@@ -157,7 +157,7 @@ def test_workdir_of_another_run_is_refused_and_kept(finished):
     folder, result = finished
     with pytest.raises(UserError, match=r'num_layers \(2 there, 3 here\)'):
         run(folder, num_layers=3)
-    assert json.loads((folder / 'result.json').read_text()) == result
+    assert json.loads((folder / 'result.json').read_text()) == result.to_json()
 
 
 def test_warm_start_takes_the_best_parameters(tmp_path, finished):
@@ -166,7 +166,7 @@ def test_warm_start_takes_the_best_parameters(tmp_path, finished):
     started = run(tmp_path / 'warm', init_from=str(folder), lr=0.0, epochs=1)
     state, _ = latest(tmp_path / 'warm')
     runs.assert_same_bits(state.params, jax.device_get(variables['params']))
-    assert started['nats'] == pytest.approx(run(folder, epochs=4)['nats'])
+    assert started.nats == pytest.approx(run(folder, epochs=4).nats)
     with pytest.raises(UserError, match='shapes of this model'):
         run(tmp_path / 'other', init_from=str(folder), num_layers=3)
 
@@ -200,7 +200,7 @@ def test_epochs_without_validation_are_saved(tmp_path, eval_every, expected):
     assert validated == expected
     assert latest(tmp_path)[1]['step'] == 24
     # Without any validation the newest checkpoint is the one that is tested.
-    assert result['best_step'] == (16 if expected else 24)
+    assert result.best_step == (16 if expected else 24)
 
 
 def test_reading_a_run_leaves_the_save_of_another_process_alone(finished):
@@ -226,9 +226,9 @@ def test_run_of_eight_devices_loads_on_any_number(tmp_path):
 def test_comparing_candidates_leaves_the_test_split_closed(tmp_path):
     workdir = epath.Path(tmp_path)
     found = loop.run(runs.config(final_split='validation'), workdir)
-    assert found['split'] == 'validation'
-    np.testing.assert_allclose(-found['nats'], found['validation_loss'], rtol=1e-6)
+    assert found.split == 'validation'
+    np.testing.assert_allclose(-found.nats, found.validation_loss, rtol=1e-6)
     assert not (workdir / 'test_evaluations.jsonl').exists()
     chosen = loop.run(runs.config(), workdir)
-    assert (chosen['split'], chosen['test_evaluations']) == ('test', 1)
-    assert chosen['best_step'] == found['best_step']
+    assert (chosen.split, chosen.test_evaluations) == ('test', 1)
+    assert chosen.best_step == found.best_step

@@ -69,7 +69,7 @@ def test_experiment_starts(name, variant, model, short):
     state = on.replicate(experiments.fresh_state(experiment, source), experiment.devices)
     call, terms = experiment.train_call(), training_terms(experiment, source)
     found = [terms(state)]
-    for batch, indices, _ in itertools.islice(experiment.chunks(source, 0), steps):
+    for batch, indices in itertools.islice(experiment.chunks(source, 0), steps):
         state, (_, bad_step) = call(state, batch, indices)
         assert int(bad_step[0]) == -1
         found.append(terms(state))
@@ -100,8 +100,8 @@ def training_terms(experiment, source):
         return found
 
     rows = np.arange(experiment.config.batch_size, dtype=np.int32)
-    call, raw = on.per_example_call(terms, experiment.devices), source.gather(rows)[None]
-    return lambda state: on.unreplicate(call(state, raw, rows[None]))
+    call, raw = experiment.layout.per_example_call(terms), source.gather(rows)[None]
+    return lambda state: call(state, raw, rows[None])
 
 
 def test_every_config_and_model_is_among_the_starts():

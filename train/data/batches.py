@@ -5,13 +5,16 @@ batch k of an epoch is rows order[k B : (k + 1) B]; its first B / devices rows g
 so on. The rows left over at the end of an epoch are dropped, other ones each time.
 """
 
+import dataclasses
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
 from train.data.base import Source
 from train.errors import UserError
+
+Chunks = Iterator[tuple[np.ndarray, np.ndarray]]
 
 ORDER = 1  # purpose of the stream of random numbers, beside the seed and the epoch
 
@@ -68,54 +71,58 @@ def chunk_spans(num_steps: int, steps_per_call: int, position: int) -> Iterator[
     return itertools.pairwise([position, *later])
 
 
-def local_share(
-    rows: np.ndarray, num_devices: int, process_index: int, process_count: int
-) -> np.ndarray:
-    """The part of this process's devices: (..., B) -> (..., local devices, B / devices)."""
-    if num_devices % process_count:
-        raise UserError(f'{num_devices} devices do not divide among {process_count} processes.')
-    local = num_devices // process_count
-    shares = rows.reshape(*rows.shape[:-1], num_devices, -1)
-    return shares[..., process_index * local : (process_index + 1) * local, :]
+@dataclasses.dataclass(frozen=True)
+class Shares:
+    """How a batch divides among the devices of all processes, and which part of it is this process's."""
+
+    num_devices: int = 1
+    process_index: int = 0
+    process_count: int = 1
+
+    def of(self, rows: np.ndarray) -> np.ndarray:
+        """The part of this process's devices: (..., B) -> (..., local devices, B / devices)."""
+        check_batch_size(rows.shape[-1], self.num_devices)
+        if self.num_devices % self.process_count:
+            raise UserError(
+                f'{self.num_devices} devices do not divide among {self.process_count} processes.'
+            )
+        local = self.num_devices // self.process_count
+        parts = rows.reshape(*rows.shape[:-1], self.num_devices, -1)
+        return parts[..., self.process_index * local : (self.process_index + 1) * local, :]
 
 
 def chunks(
     source: Source,
-    seed: int,
+    seeds: Sequence[int],
     start_step: int,
     batch_size: int,
     steps_per_call: int,
-    num_devices: int,
-    process_index: int,
-    process_count: int,
-) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
-    """The batches from step `start_step` of the run to the end of its epoch, chunk by chunk.
+    deal: Callable[[np.ndarray], np.ndarray],
+) -> Chunks:
+    """The batches from step `start_step` of the training to the end of its epoch, chunk by chunk.
 
-    Yields (rows (steps, local devices, B / devices, D) in the stored dtype, indices (steps, local
-    devices, B / devices) int32, first step).
+    seeds: of each order; those of a study train together, each in an order of its own. deal: rows (steps, seeds, B) ->
+    those of this process's devices, whose axis is the second one.
+    Yields (rows (steps, local devices, ..., D) in the stored dtype, indices (steps, local devices, ...) int32).
     """
-    check_batch_size(batch_size, num_devices)
     per_epoch = steps_per_epoch(len(source), batch_size)
     epoch, position = divmod(start_step, per_epoch)
-    permutation = order(len(source), seed, epoch)[: per_epoch * batch_size]
-    batches = permutation.reshape(per_epoch, batch_size)
+    used = per_epoch * batch_size
+    orders = [order(len(source), seed, epoch)[:used].reshape(per_epoch, -1) for seed in seeds]
+    batches = np.stack(orders, axis=1)
     for first, last in chunk_spans(per_epoch, steps_per_call, position):
-        indices = local_share(batches[first:last], num_devices, process_index, process_count)
-        rows = source.gather(indices.reshape(-1))
-        yield rows.reshape(*indices.shape, -1), indices, epoch * per_epoch + first
+        indices = deal(batches[first:last])
+        yield source.gather(indices.reshape(-1)).reshape(*indices.shape, -1), indices
 
 
-def evaluation_batches(
-    n: int, batch_size: int, num_devices: int, process_index: int, process_count: int
-) -> tuple[np.ndarray, np.ndarray]:
+def evaluation_batches(n: int, batch_size: int, shares: Shares) -> tuple[np.ndarray, np.ndarray]:
     """Every row once, for this process: (indices, mask), (batches, local devices, B / devices).
 
     The last batch is filled with row 0 and masked out, so all processes make the same number of
     calls and the masks of all processes sum to n.
     """
-    check_batch_size(batch_size, num_devices)
+    check_batch_size(batch_size, shares.num_devices)
     num_batches = -(-n // batch_size)
     indices = np.arange(num_batches * batch_size, dtype=np.int32).reshape(num_batches, batch_size)
     mask = indices < n
-    share = (num_devices, process_index, process_count)
-    return local_share(np.where(mask, indices, 0), *share), local_share(mask, *share)
+    return shares.of(np.where(mask, indices, 0)), shares.of(mask)

@@ -7,6 +7,8 @@ Which step is the best one, the newest record says; nothing outside the checksum
 import contextlib
 import json
 import zlib
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import jax
 import numpy as np
@@ -20,8 +22,10 @@ from train.errors import UserError
 from train.runtime import kinds, processes
 from train.step import parallel as on
 
+Record = dict[str, Any]
 
-def checksum(tree, record):
+
+def checksum(tree: Any, record: Record) -> int:
     """A 32-bit checksum over the bytes of all leaves, in the tree's order, and of a record as JSON."""
     value = zlib.crc32(json.dumps(record, sort_keys=True).encode())
     for leaf in jax.tree.leaves(tree):
@@ -32,9 +36,9 @@ def checksum(tree, record):
 class _Best:
     """Preserves the best step, None while there is none."""
 
-    step = None
+    step: int | None = None
 
-    def should_preserve(self, checkpoints, *, context):
+    def should_preserve(self, checkpoints: Sequence[Any], *, context: Any) -> list[bool]:
         """Whether each of the checkpoints is kept; Orbax's interface of such policies."""
         del context
         return [checkpoint.step == self.step for checkpoint in checkpoints]
@@ -43,7 +47,7 @@ class _Best:
 class Checkpoints:
     """The checkpoints of a workdir; a context manager, since leaving it waits for the last save."""
 
-    def __init__(self, workdir, *, read_only=False):
+    def __init__(self, workdir: epath.PathLike, *, read_only: bool = False) -> None:
         self._folder = epath.Path(workdir) / 'checkpoints'
         self._read_only = read_only
         self._best = _Best()
@@ -52,7 +56,7 @@ class Checkpoints:
         processes.barrier('checkpoints')
         self._manager = self._open()
 
-    def _open(self):
+    def _open(self) -> ocp.CheckpointManager:
         latest = checkpoint_managers.LatestN(2)
         # The state is the same on all processes, so the first one writes it alone and each reads by itself: Orbax then
         # has nothing to wait for that a lost process could keep it from.
@@ -73,10 +77,10 @@ class Checkpoints:
         )
         return ocp.CheckpointManager(self._folder, options=options)
 
-    def __enter__(self):
+    def __enter__(self) -> 'Checkpoints':
         return self
 
-    def __exit__(self, kind, error, trace):
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         try:
             with self._writing():
                 self._manager.close()
@@ -86,7 +90,7 @@ class Checkpoints:
             logging.warning('%s', late)
 
     @contextlib.contextmanager
-    def _writing(self):
+    def _writing(self) -> Iterator[None]:
         """Turns whatever the storage layers raise into one sentence; a save's error may come with a later call."""
         try:
             yield
@@ -96,7 +100,7 @@ class Checkpoints:
                 'make room, or give the rights: the earlier checkpoints stay usable and the same command goes on.'
             ) from error
 
-    def save(self, step, state, record, *, best_step=None):
+    def save(self, step: int, state: Any, record: Record, *, best_step: int | None = None) -> None:
         """Write one checkpoint and drop what is neither one of the two latest nor `best_step`.
 
         state: a pytree of numpy arrays; record: JSON with the field `step`.
@@ -119,7 +123,7 @@ class Checkpoints:
                 f'steps there: {self.steps()}.'
             )
 
-    def wait(self):
+    def wait(self) -> None:
         """Return when the last save is on disk and every process sees it."""
         if processes.is_first():
             with self._writing():
@@ -129,15 +133,11 @@ class Checkpoints:
             self._manager.close()
             self._manager = self._open()
 
-    def has_result(self):
-        """Whether the run of these checkpoints has come to a result."""
-        return (self._folder.parent / 'result.json').exists()
-
-    def steps(self):
+    def steps(self) -> list[int]:
         """Steps on disk, oldest first."""
         return sorted(self._manager.all_steps())
 
-    def restore(self, step, template):
+    def restore(self, step: int, template: Any) -> tuple[Any, Record]:
         """(state, record) of one step; the state has the structure, shapes and dtypes of `template`.
 
         Raises whatever reading raises, and a ValueError where the checksum, the step or a shape does not match.
@@ -161,7 +161,7 @@ class Checkpoints:
         jax.tree_util.tree_map_with_path(_check_shape, target, state)
         return state, record
 
-    def restore_best(self, template, steps_per_epoch):
+    def restore_best(self, template: Any, steps_per_epoch: int) -> tuple[Any, Record, int]:
         """(state, record, step) of the best epoch by the newest record, or of the newest step without any validation.
 
         State as in `restore`. A UserError where one of the two cannot be read, is missing, or contradicts the other.
@@ -185,7 +185,7 @@ class Checkpoints:
             )
         return state, best, step
 
-    def _restore_or_refuse(self, step, template, which):
+    def _restore_or_refuse(self, step: int, template: Any, which: str) -> tuple[Any, Record]:
         try:
             return self.restore(step, template)
         except Exception as error:  # whatever the storage layers raise for a damaged file
@@ -194,7 +194,7 @@ class Checkpoints:
                 f'cannot be read ({_first_line(error)}); restore that folder from a copy, or name another.'
             ) from error
 
-    def restore_latest(self, template):
+    def restore_latest(self, template: Any) -> tuple[Any, Record] | None:
         """(state, record) of the newest readable step, or None where there is no step.
 
         An unreadable step is moved to `bad-<step>` and the one before is tried; when none is left that can be read, a
@@ -218,14 +218,14 @@ class Checkpoints:
             )
         return None
 
-    def _try_restore(self, step, template):
+    def _try_restore(self, step: int, template: Any) -> tuple[Any, Record] | None:
         try:
             return self.restore(step, template)
         except Exception as error:  # whatever the storage layers raise for a damaged file
             logging.warning('Checkpoint of step %d cannot be read (%s).', step, _first_line(error))
             return None
 
-    def _set_aside(self, steps):
+    def _set_aside(self, steps: Sequence[int]) -> None:
         self._manager.close()
         processes.barrier('close checkpoints')
         for step in steps if processes.is_first() else ():
@@ -234,14 +234,14 @@ class Checkpoints:
         self._manager = self._open()
 
 
-def _check_shape(path, expected, found):
+def _check_shape(path: tuple, expected: Any, found: Any) -> None:
     if expected.shape != found.shape:
         raise ValueError(
             f'{jax.tree_util.keystr(path)} must have shape {expected.shape}, found {found.shape}.'
         )
 
 
-def _free_name(folder, name):
+def _free_name(folder: epath.Path, name: str) -> epath.Path:
     """`folder/name`, with a number behind it where that is taken."""
     path, number = folder / name, 1
     while path.exists():
@@ -250,12 +250,12 @@ def _free_name(folder, name):
     return path
 
 
-def _first_line(error):
+def _first_line(error: BaseException) -> str:
     return f'{type(error).__name__}: {error}'.splitlines()[0][:200]
 
 
 @contextlib.contextmanager
-def reading(workdir):
+def reading(workdir: epath.PathLike) -> Iterator[Checkpoints]:
     """The checkpoints of an existing workdir; a UserError where it holds none."""
     if not (epath.Path(workdir) / 'checkpoints').exists():
         raise UserError(

@@ -3,17 +3,19 @@
 import contextlib
 
 import orbax.checkpoint as ocp
+from etils import epath
 
 from train.errors import UserError
 from train.runtime import workdir as workdirs
 
 COMMANDS = {'run': 'train.main', 'study': 'train.study'}
+RESULTS = {'run': 'result.json', 'study': 'study.json'}  # what a finished one leaves
 KINDS = {'run': 'a single run', 'study': 'a study of many seeds'}
 
 
-def kind(workdir):
+def kind(workdir: epath.Path) -> str | None:
     """'run' or 'study', what a folder holds by its result or its newest checkpoint's record; None for neither."""
-    for name, file in (('run', 'result.json'), ('study', 'study.json')):
+    for name, file in RESULTS.items():
         if (workdir / file).exists():
             return name
     for step in reversed(workdirs.steps(workdir)):
@@ -27,7 +29,7 @@ def kind(workdir):
     return None
 
 
-def check(workdir, expected):
+def check(workdir: epath.Path, expected: str) -> None:
     """Refuse a folder out of reach, or one that holds a study where a run is expected, and the other way round."""
     workdirs.check_reachable(workdir)
     found = kind(workdir)

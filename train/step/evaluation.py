@@ -1,13 +1,20 @@
 """Likelihoods of a whole split: every example exactly once, one number per example."""
 
+from collections.abc import Callable
+from typing import Any
+
 import jax
 import numpy as np
+from jax import Array
 
 from flows.keys import fold_in
 from train.data import batches
+from train.data.batches import Source
 from train.diagnostics.inference_gaps import inference_gaps
 from train.step import parallel as on
+from train.step.parallel import Layout, Values
 from train.step.randomness import MODEL, example_keys
+from train.step.state import TrainState
 from train.step.step import preprocess
 
 # The place of a split in the keys of its evaluation noise.
@@ -15,21 +22,31 @@ SPLITS = {'train': 0, 'validation': 1, 'test': 2}
 
 
 class Evaluator:
-    """Evaluates splits with one compiled program for each quantity.
+    """Evaluates splits with one compiled program for each quantity, for the seed of a run or all seeds of a study.
 
-    model: a model of the zoo; seed: of the evaluation noise; batch_size: rows per call over all devices.
+    Values have the shape (N,), in a study (seeds, N). Noise is the same for each seed.
+
+    model: a model of the zoo; seed: of the evaluation noise; batch_size: rows per call over all devices; layout: of the
+    states on the devices.
     """
 
-    def __init__(self, model, seed, batch_size, devices):
+    def __init__(self, model: Any, seed: int, batch_size: int, layout: Layout) -> None:
         self._model = model
         self._seed = seed
-        self._devices = devices
-        self._num_devices = jax.process_count() * len(devices)
-        self._batch_size = -(-batch_size // self._num_devices) * self._num_devices
-        self._calls = {}
+        self._layout = layout
+        num_devices = layout.shares.num_devices
+        self._batch_size = -(-batch_size // num_devices) * num_devices
+        self._calls: dict = {}
 
-    def log_likelihood(self, state, source, split, num_samples, importance='posterior'):
-        """{'log_likelihood', 'log_det'}, (N,) each, in nats: model space, and the preprocessing's log-determinant.
+    def log_likelihood(
+        self,
+        state: TrainState,
+        source: Source,
+        split: str,
+        num_samples: int,
+        importance: str = 'posterior',
+    ) -> Values:
+        """'log_likelihood', 'log_det', in nats: model space, and the preprocessing's log-determinant.
 
         What else there is, see the function `log_likelihood`.
         """
@@ -40,7 +57,7 @@ class Evaluator:
         name = ('log_likelihood', num_samples, importance)
         return self._evaluate(name, function, state, source, split)
 
-    def validation(self, state, source, split, num_samples):
+    def validation(self, state: TrainState, source: Source, split: str, num_samples: int) -> Values:
         """The same with the quantity that stops training: the ELBO (over `num_samples` draws) unless it is exact."""
         if self._model.exact:
             return self.log_likelihood(state, source, split, num_samples)
@@ -53,16 +70,16 @@ class Evaluator:
 
         return self._evaluate(('elbo', num_samples), function, state, source, split)
 
-    def gaps(self, state, source, split, num_samples):
-        """The bound, that of the best posterior, and log p(x), (N,) each in nats; see `inference_gaps`."""
+    def gaps(self, state: TrainState, source: Source, split: str, num_samples: int) -> Values:
+        """The bound, that of the best posterior, and log p(x), in nats; see `inference_gaps`."""
 
         def function(variables, x, keys):
             return inference_gaps(self._model, variables, x, keys, num_samples)
 
         return self._evaluate(('gaps', num_samples), function, state, source, split)
 
-    def diagnostics(self, state, source):
-        """What a model tells of its own conditioning on up to 1,000 rows: name -> value, {} for most models."""
+    def diagnostics(self, state: TrainState, source: Source) -> dict[str, float]:
+        """What a model tells of its own conditioning on up to 1,000 rows, {} for most models; of a run, not a study."""
         if not hasattr(self._model, 'diagnostics'):
             return {}
         if 'diagnostics' not in self._calls:
@@ -71,13 +88,15 @@ class Evaluator:
         found = self._calls['diagnostics'](on.first(state), source.gather(rows), rows)
         return {name: float(value) for name, value in found.items()}
 
-    def _diagnose(self, state, raw, rows):
+    def _diagnose(self, state: TrainState, raw: Array, rows: Array) -> dict:
         keys = example_keys(self._seed, 'eval_noise', SPLITS['validation'], rows)
         x, _ = preprocess(state.preprocessing, raw, keys, training=False)
         with jax.default_matmul_precision('highest'):
             return self._model.apply(state.variables, x, method='diagnostics')
 
-    def _evaluate(self, name, function, state, source, split):
+    def _evaluate(
+        self, name: tuple, function: Callable, state: TrainState, source: Source, split: str
+    ) -> Values:
         """Per-example values over a split, in its order, the same on every process."""
         if (name, split) not in self._calls:
             self._calls[name, split] = self._compile(function, SPLITS[split])
@@ -85,28 +104,25 @@ class Evaluator:
         parts = []
         for indices, mask in zip(*self._batches(len(source)), strict=True):
             raw = source.gather(indices.reshape(-1)).reshape(*indices.shape, -1)
-            part = on.unreplicate(call(state, raw, indices, mask))
-            parts.append({key: value[part['mask']] for key, value in part.items()})
-        values = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
-        if not np.array_equal(values['index'], np.arange(len(source))):
+            part = call(state, raw, indices, mask)
+            kept = np.atleast_2d(part.pop('mask'))[0]  # the same for all seeds
+            parts.append({key: value[..., kept] for key, value in part.items()})
+        values = {key: np.concatenate([part[key] for part in parts], axis=-1) for key in parts[0]}
+        index, rows = values.pop('index'), np.arange(len(source))
+        if index.shape[-1] != len(rows) or (index != rows).any():
             raise AssertionError(
                 f'every one of the {len(source)} examples of {split} must be evaluated once, in order; '
-                f'found {len(values["index"])} values.'
+                f'found {index.shape[-1]} values.'
             )
-        return {key: value for key, value in values.items() if key not in ('index', 'mask')}
+        return values
 
-    def _batches(self, size):
+    def _batches(self, size: int) -> tuple[np.ndarray, np.ndarray]:
         # No larger than the split needs.
-        whole = -(-size // self._num_devices) * self._num_devices
-        return batches.evaluation_batches(
-            size,
-            min(self._batch_size, whole),
-            self._num_devices,
-            jax.process_index(),
-            jax.process_count(),
-        )
+        shares = self._layout.shares
+        whole = -(-size // shares.num_devices) * shares.num_devices
+        return batches.evaluation_batches(size, min(self._batch_size, whole), shares)
 
-    def _compile(self, function, split):
+    def _compile(self, function: Callable, split: int) -> Callable[..., Values]:
         def per_example(state, raw, indices, mask):
             keys = example_keys(self._seed, 'eval_noise', split, indices)
             x, log_det = preprocess(state.preprocessing, raw, keys, training=False)
@@ -114,10 +130,12 @@ class Evaluator:
                 values = function(state.variables, x, fold_in(keys, MODEL))
             return {**values, 'log_det': log_det, 'index': indices, 'mask': mask}
 
-        return on.per_example_call(per_example, self._devices)
+        return self._layout.per_example_call(per_example)
 
 
-def log_likelihood(model, variables, x, keys, num_samples, importance):
+def log_likelihood(
+    model: Any, variables: dict, x: Array, keys: Array, num_samples: int, importance: str
+) -> dict[str, Array]:
     """{'log_likelihood': (B,)} of x (B, D), nats in model space.
 
     Where importance sampling gives it, with `importance` the name of the proposal, 'effective_sample_size',

@@ -1,16 +1,27 @@
-"""Everything that knows of `jax.pmap`: placing values on devices and running functions on all of them."""
+"""Everything that knows of `jax.pmap`: how one seed lies on all devices, or many are dealt out, and what runs there."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import jax_utils
 
+from train.data.batches import Shares
 from train.errors import UserError
+from train.step.randomness import Seeds
+from train.step.state import TrainState
 
 AXIS = 'batch'
 
+Devices = Sequence[jax.Device]
+Values = dict[str, np.ndarray]
+T = TypeVar('T')  # a pytree
 
-def choose(num_devices):
+
+def choose(num_devices: int) -> Devices:
     """The local devices to use; 0 means all of them."""
     devices = jax.local_devices()
     if not 0 <= num_devices <= len(devices):
@@ -25,80 +36,28 @@ def choose(num_devices):
     return devices[: num_devices or None]
 
 
-def replicate(tree, devices):
+def replicate(tree: T, devices: Devices) -> T:
     """A copy of the pytree on every device, with a leading device axis."""
     copies = jax_utils.replicate(tree, devices)
     # Laid out as every program returns them: the layout is part of what a program is compiled for.
     return jax.pmap(lambda same: same, AXIS, devices=_explicit(devices))(copies)
 
 
-def place(tree, devices):
+def place(tree: T, devices: Devices) -> T:
     """A pytree of host arrays whose leading axis is the device, each part on its own."""
     mesh = jax.sharding.Mesh(np.array(devices), (AXIS,))
     sharding = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(AXIS))
     return jax.device_put(tree, sharding)
 
 
-def first(tree):
+def first(tree: T) -> T:
     """The first device's copy, left there."""
     return jax.tree.map(lambda leaf: leaf.addressable_shards[0].data[0], tree)
 
 
-def unreplicate(tree):
+def unreplicate(tree: T) -> T:
     """The first device's copy, on the host as numpy arrays."""
     return jax.device_get(first(tree))
-
-
-def train_call(step, devices):
-    """`call(state, batch, indices) -> (state, metrics)`: a chunk of micro-steps on every device in one program.
-
-    state: replicated, donated. batch: (steps, devices, B / devices, D); indices likewise without D.
-    metrics: sums and counts over the chunk, and `bad_step`; every leaf has a leading device axis.
-    """
-
-    def chunk(state, batch, indices):
-        state, metrics = jax.lax.scan(
-            lambda state, rows: step(state, *rows), state, (batch, indices)
-        )
-        metrics = jax.tree.map(lambda values: values.sum(axis=0), metrics)
-        return state, (metrics, state.bad_step)
-
-    return jax.pmap(
-        chunk, axis_name=AXIS, in_axes=(0, 1, 1), donate_argnums=0, devices=_explicit(devices)
-    )
-
-
-def study_call(step, devices, seed_axis):
-    """`call(state, batch, indices) -> (state, metrics)`: a chunk of micro-steps of many seeds in one program.
-
-    state: leaves (devices, seeds / devices, ...), but `step` and the preprocessing, which are the same for all seeds,
-    (devices, ...); donated. batch: (steps, devices, seeds / devices, B, D); indices likewise without D. metrics: sums
-    and counts over the chunk, (devices, seeds / devices). seed_axis: 'map' or 'vmap', how the seeds of a device run.
-    """
-    over_seeds = SEED_AXES[seed_axis]
-
-    def bound(state, rows):
-        """One step with axis `batch` bound, of size one: no collective goes between seeds."""
-        out = jax.vmap(lambda: step(state, *rows), axis_name=AXIS, axis_size=1)()
-        return jax.tree.map(lambda leaf: leaf[0], out)
-
-    def chunk(state, batch, indices):
-        shared = {'step': state.step, 'preprocessing': state.preprocessing}
-        none = {name: None for name in shared}
-
-        def one_seed(arguments):
-            own, batch, indices = arguments
-            own, metrics = jax.lax.scan(bound, own.replace(**shared), (batch, indices))
-            return own.replace(**none), jax.tree.map(lambda values: values.sum(axis=0), metrics)
-
-        rows = jax.tree.map(lambda leaf: jnp.moveaxis(leaf, 0, 1), (batch, indices))
-        own, metrics = over_seeds(one_seed, (state.replace(**none), *rows))
-        shared['step'] += len(batch)
-        return own.replace(**shared), metrics
-
-    return jax.pmap(
-        chunk, axis_name=AXIS, in_axes=(0, 1, 1), donate_argnums=0, devices=_explicit(devices)
-    )
 
 
 SEED_AXES = {
@@ -107,43 +66,166 @@ SEED_AXES = {
 }
 
 
-def study_per_example_call(function, devices):
-    """`call(state, raw, indices) -> {name: (devices, seeds / devices, B)}` for a study's state.
+@dataclasses.dataclass(frozen=True)
+class OneSeed:
+    """The layout of a single run: every device has the state, and its part of each batch."""
 
-    function: (state of one seed, raw (B, D), indices (B,)) -> {name: (B,)}. raw and indices are the same for all seeds.
+    devices: Devices
+    seeds: tuple[Seeds, ...]
+
+    @property
+    def shares(self) -> Shares:
+        """How a batch divides: among all devices of all processes."""
+        count = jax.process_count()
+        return Shares(len(self.devices) * count, jax.process_index(), count)
+
+    def place(self, state: TrainState) -> TrainState:
+        """A state on the devices."""
+        return replicate(state, self.devices)
+
+    def fetch(self, state: TrainState) -> TrainState:
+        """The inverse of `place`: a state on the host."""
+        return unreplicate(state)
+
+    def deal(self, rows: np.ndarray) -> np.ndarray:
+        """Batches (steps, 1, B) -> (steps, local devices, B / devices)."""
+        return self.shares.of(rows[:, 0])
+
+    def train_call(self, step: Callable) -> Callable:
+        """`call(state, batch, indices) -> (state, outcome)`: a chunk of micro-steps on every device in one program.
+
+        state: placed, donated. batch: (steps, devices, B / devices, D); indices likewise without D. outcome: sums and
+        counts over the chunk, and `bad_step`; every leaf has a leading device axis.
+        """
+
+        def chunk(state, batch, indices):
+            state, metrics = jax.lax.scan(
+                lambda state, rows: step(state, *rows), state, (batch, indices)
+            )
+            metrics = jax.tree.map(lambda values: values.sum(axis=0), metrics)
+            return state, (metrics, state.bad_step)
+
+        return _over_devices(chunk, self.devices)
+
+    def collect(self, outcome: Any) -> tuple[dict, int]:
+        """Of a call: name -> (sum, count), and the first step that broke what trains here, -1 while there is none."""
+        metrics, bad_step = unreplicate(outcome)
+        return metrics, int(bad_step)
+
+    def per_example_call(self, function: Callable) -> Callable[..., Values]:
+        """`call(state, *rows) -> {name: (B,)}` on the host, the same values on every process.
+
+        function: (state, *rows) -> {name: (b,)}, run on each device's share of the rows, which have a leading device
+        axis. The values of all devices are gathered, so that every process reduces the same numbers.
+        """
+
+        def gathered(state, *rows):
+            values = _of_shape(rows[0].shape[:1], function(state, *rows))
+            return jax.lax.all_gather(values, AXIS, tiled=True)
+
+        call = jax.pmap(gathered, axis_name=AXIS, devices=_explicit(self.devices))
+        return lambda *arguments: unreplicate(call(*arguments))
+
+
+@dataclasses.dataclass(frozen=True)
+class ManySeeds:
+    """The layout of a study: every device has some of the seeds, and whole batches of each; methods as of `OneSeed`.
+
+    seeds: as many as divide among the devices. axis: of SEED_AXES, how the seeds of one device run.
     """
 
-    def each_seed(state, raw, indices):
-        shared = {'step': state.step, 'preprocessing': state.preprocessing}
-        none = {name: None for name in shared}
-        return jax.lax.map(
-            lambda own: function(own.replace(**shared), raw, indices), state.replace(**none)
-        )
+    devices: Devices
+    seeds: tuple[Seeds, ...]
+    axis: str
+    shares = Shares()
 
-    return jax.pmap(each_seed, in_axes=(0, None, None), devices=_explicit(devices))
+    def place(self, state: TrainState) -> TrainState:
+        """A state with a leading axis of seeds, but for what they share: dealt out, the latter to each device."""
+        own, shared = state.divided()
+        count = len(self.devices)
+        dealt = jax.tree.map(lambda leaf: leaf.reshape(count, -1, *leaf.shape[1:]), own)
+        return place(dealt, self.devices).replace(**replicate(shared, self.devices))
+
+    def fetch(self, state: TrainState) -> TrainState:
+        """The inverse of `place`."""
+        own, shared = state.divided()
+        flat = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), jax.device_get(own))
+        return flat.replace(**unreplicate(shared))
+
+    def deal(self, rows: np.ndarray) -> np.ndarray:
+        """Batches (steps, seeds, B) -> (steps, devices, seeds / devices, B)."""
+        return rows.reshape(len(rows), len(self.devices), -1, rows.shape[-1])
+
+    def train_call(self, step: Callable) -> Callable:
+        """`call`: a chunk of micro-steps of many seeds in one program.
+
+        Batches as dealt out, (steps, devices, seeds / devices, B, D). outcome: sums and counts over the chunk,
+        (devices, seeds / devices).
+        """
+
+        def bound(state, rows):
+            """One step with axis `batch` bound, of size one: no collective goes between seeds."""
+            out = jax.vmap(lambda: step(state, *rows), axis_name=AXIS, axis_size=1)()
+            return jax.tree.map(lambda leaf: leaf[0], out)
+
+        def chunk(state, batch, indices):
+            own, shared = state.divided()
+
+            def one_seed(arguments):
+                own, *rows = arguments
+                state, metrics = jax.lax.scan(bound, own.replace(**shared), tuple(rows))
+                return state.divided()[0], jax.tree.map(lambda values: values.sum(axis=0), metrics)
+
+            rows = jax.tree.map(lambda leaf: jnp.moveaxis(leaf, 0, 1), (batch, indices))
+            own, metrics = SEED_AXES[self.axis](one_seed, (own, *rows))
+            shared['step'] += len(batch)
+            return own.replace(**shared), metrics
+
+        return _over_devices(chunk, self.devices)
+
+    def collect(self, outcome: Any) -> tuple[dict, int]:
+        """Sums and counts are (seeds,). A seed that breaks stands still and leaves the others alone, hence -1."""
+        return jax.tree.map(lambda leaf: leaf.reshape(-1), jax.device_get(outcome)), -1
+
+    def per_example_call(self, function: Callable) -> Callable[..., Values]:
+        """`call` gives {name: (seeds, B)}; the rows, a device axis of one before them, are the same for all seeds."""
+
+        def each_seed(state, *rows):
+            own, shared = state.divided()
+            shape = rows[0].shape[:1]
+            return jax.lax.map(
+                lambda own: _of_shape(shape, function(own.replace(**shared), *rows)), own
+            )
+
+        call = jax.pmap(each_seed, in_axes=(0, None, None, None), devices=_explicit(self.devices))
+
+        def of_seeds(state, *rows):
+            values = jax.device_get(call(state, *(part[0] for part in rows)))
+            return {name: value.reshape(-1, value.shape[-1]) for name, value in values.items()}
+
+        return of_seeds
 
 
-def per_example_call(function, devices):
-    """`call(state, *rows) -> {name: (devices, B)}`, the same values on every device and process.
-
-    function: (state, *rows) -> {name: (b,)}, run on each device's share of the rows, which have a leading device axis.
-    The values of all devices are gathered, so that every process reduces the same numbers.
-    """
-
-    def gathered(state, *rows):
-        values = function(state, *rows)
-        shape = rows[0].shape[:1]
-        for name, value in values.items():
-            if value.shape != shape:
-                raise ValueError(
-                    f'per-example values must have shape {shape}, found {value.shape} for `{name}`.'
-                )
-        return jax.lax.all_gather(values, AXIS, tiled=True)
-
-    return jax.pmap(gathered, axis_name=AXIS, devices=_explicit(devices))
+Layout = OneSeed | ManySeeds
 
 
-def all_processes_any(flag):
+def _over_devices(chunk: Callable, devices: Devices) -> Callable:
+    return jax.pmap(
+        chunk, axis_name=AXIS, in_axes=(0, 1, 1), donate_argnums=0, devices=_explicit(devices)
+    )
+
+
+def _of_shape(shape: tuple[int, ...], values: dict[str, jax.Array]) -> dict[str, jax.Array]:
+    """The named values; a ValueError where one of them has another shape."""
+    for name, value in values.items():
+        if value.shape != shape:
+            raise ValueError(
+                f'per-example values must have shape {shape}, found {value.shape} for `{name}`.'
+            )
+    return values
+
+
+def all_processes_any(flag: bool) -> bool:
     """True on every process if `flag` is true on any of them."""
     if jax.process_count() == 1:
         return bool(flag)
@@ -152,6 +234,6 @@ def all_processes_any(flag):
     return bool(jnp.any(multihost_utils.process_allgather(jnp.asarray(flag))))
 
 
-def _explicit(devices):
+def _explicit(devices: Devices) -> Devices | None:
     """pmap's `devices`: None where all local devices take part, which is what several processes need."""
     return None if len(devices) == jax.local_device_count() else devices

@@ -1,9 +1,12 @@
 """The training state: one pytree that holds everything a step reads and changes."""
 
+from collections.abc import Callable
 from typing import Any
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import optax
 from flax import struct
 
 from train.step.randomness import purpose_key
@@ -34,20 +37,27 @@ class TrainState(struct.PyTreeNode):
     preprocessing: Any = None
 
     @property
-    def variables(self):
+    def variables(self) -> dict[str, Any]:
         """What evaluation gives to the model: averaged parameters where there are any."""
         params = self.params if self.average is None else self.average
         return {'params': params, **self.model_state}
 
+    def divided(self) -> tuple['TrainState', dict[str, Any]]:
+        """What each seed of a study has of its own, and by name what all of them share; `replace` joins the two."""
+        shared = {'step': self.step, 'preprocessing': self.preprocessing}
+        return self.replace(**dict.fromkeys(shared)), shared
 
-def make_init(model, optimizer, *, ema=0.0):
+
+def make_init(
+    model: nn.Module, optimizer: optax.GradientTransformation, *, ema: float = 0.0
+) -> Callable[[jax.typing.ArrayLike, jax.Array], TrainState]:
     """Return `init(seed, examples) -> TrainState`.
 
     seed: () integer. examples: (N, D) float32, preprocessed training rows, from which layers with a data-dependent
     start take it. The preprocessing itself is attached by the caller.
     """
 
-    def init(seed, examples):
+    def init(seed: jax.typing.ArrayLike, examples: jax.Array) -> TrainState:
         step = jnp.int32(0)
         keys = jax.random.split(jax.random.fold_in(purpose_key(seed, 'init'), 1), len(examples))
         rngs = {'params': purpose_key(seed, 'init')}

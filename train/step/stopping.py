@@ -17,18 +17,18 @@ class Stopping:
     best_epoch: int = 0
     epoch: int = 0
 
-    def update(self, epoch, loss):
+    def update(self, epoch: int, loss: float) -> 'Stopping':
         """The state after an epoch with this loss. A loss that is not a number is never an improvement."""
         if loss < self.best:
             return dataclasses.replace(self, best=float(loss), best_epoch=epoch, epoch=epoch)
         return dataclasses.replace(self, epoch=epoch)
 
     @property
-    def improved(self):
+    def improved(self) -> bool:
         """Whether the last epoch seen is the best one."""
         return self.epoch > 0 and self.epoch == self.best_epoch
 
     @property
-    def should_stop(self):
+    def should_stop(self) -> bool:
         """Whether the patience is used up."""
         return self.epoch - self.best_epoch >= self.look_ahead

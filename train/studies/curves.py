@@ -1,22 +1,26 @@
 """What a study keeps of each epoch: every seed's losses and their parts, in nats of data space."""
 
+from typing import Any
+
 import numpy as np
 
+from train.session import means
 from train.step.losses import training_loss
-from train.studies.session import means
+from train.step.parallel import Values
+from train.studies.session import Curves, StudySession
 
 LOSSES = ('train', 'validation')
 # Of the training loss of a model with a posterior: their sum is the bound's, whatever the weight of the KL.
 PARTS = ('reconstruction_error', 'kl')
 
 
-def empty(model, num_seeds: int) -> dict:
+def empty(model: Any, num_seeds: int) -> Curves:
     """The curves before the first epoch: name -> seeds x 0."""
     names = LOSSES + (PARTS if model.has_posterior else ())
     return {name: [[] for _ in range(num_seeds)] for name in names}
 
 
-def next_points(session, found: dict, broke: np.ndarray) -> dict:
+def next_points(session: StudySession, found: Values, broke: np.ndarray) -> dict[str, np.ndarray]:
     """name -> (seeds,), the next point of each of the session's curves.
 
     A seed that stopped early keeps its last numbers; one that broke has nan from then on. Training's numbers go from
@@ -41,7 +45,7 @@ def next_points(session, found: dict, broke: np.ndarray) -> dict:
     return {name: np.where(broken, np.nan, point) for name, point in points.items()}
 
 
-def last(curves: dict, seed: int, num_seeds: int) -> dict:
+def last(curves: Curves, seed: int, num_seeds: int) -> dict[str, float]:
     """`<curve>/seed_<seed>` -> the last point of each of the first `num_seeds` seeds that has one."""
     return {
         f'{name}/seed_{seed + position}': rows[position][-1]

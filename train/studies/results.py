@@ -3,89 +3,104 @@
 import csv
 import io
 import json
+from typing import Any
 
 import jax
 import numpy as np
 from absl import logging
+from etils import epath
+from ml_collections import FrozenConfigDict as Config
 
 from train import conclusion, result
+from train.data.base import Data
+from train.experiment import Experiment
 from train.runtime import workdir as workdirs
 from train.runtime.writers import Writer, save_png
-from train.studies import curves, figures, many_seeds, seed_pictures, summary
+from train.step.state import TrainState
+from train.studies import curves, figures, seed_pictures, summary
+from train.studies.record import StudyRecord
+from train.studies.session import StudySession
 
 
-def finished(workdir, config):
+def finished(workdir: epath.Path, config: Config) -> StudyRecord | None:
     """The study in a folder if it needs no more training for this config, else None."""
     path = workdir / 'study.json'
     if not path.exists():
         return None
-    found = workdirs.read_json(path, {'num_samples': int | None, 'stopped': bool, 'epochs': int})
-    # A result from before the field existed was made from the posterior.
-    bound = found['num_samples'], found.get('importance', 'posterior')
+    found = StudyRecord.from_json(workdirs.read_json(path, StudyRecord.required()))
+    bound = found.num_samples, found.importance
     evaluated = bound[0] is None or bound == (config.num_samples, config.importance)
-    return found if evaluated and (found['stopped'] or found['epochs'] >= config.epochs) else None
+    return found if evaluated and (found.stopped or found.epochs >= config.epochs) else None
 
 
-def conclude(study, session, workdir):
+def conclude(
+    experiment: Experiment, data: Data, session: StudySession, workdir: epath.Path
+) -> StudyRecord:
     """Evaluate each seed's best epoch on the test split, once, and write everything, in nats of data space."""
-    study.data.require_intact()
-    count = study.config.num_seeds
-    config, model = study.config, study.experiment.model
+    data.require_intact()
+    config, model = experiment.config, experiment.model
+    count = config.num_seeds
     kept = {name: np.array(rows[:count]) for name, rows in session.curves.items()}
     looks = conclusion.count_test_look(workdir, session.step)
-    best = _best_state(session)
+    best = _best_state(experiment, session)
     best_epochs = [stopping.best_epoch for stopping in session.stoppings[:count]]
     trained = np.array(best_epochs) > 0
-    test_nats, sampling = _test(study, best)
-    found = {
-        'model': config.model,
-        'dataset': result.dataset_title(config),
-        'quantity': 'exact log-likelihood' if model.exact else 'importance-weighted bound',
-        'validation_quantity': 'nll' if model.exact else 'negative ELBO',
-        'num_samples': None if model.exact else config.num_samples,
-        'importance': None if model.exact else config.importance,
-        'seeds': [vars(seeds) for seeds in study.seeds[:count]],
-        'epochs': session.step // study.per_epoch,
-        'stopped': not session.running.any(),
-        'steps': session.step,
-        'parameters': sum(leaf[0].size for leaf in jax.tree.leaves(session.best['params'])),
-        'train': kept['train'].tolist(),
-        'val': kept['validation'].tolist(),
-        'parts': {name: rows.tolist() for name, rows in kept.items() if name not in curves.LOSSES},
-        'diverged': list(session.diverged[:count]),
-        'best_epochs': best_epochs,
-        'test_nats': np.where(trained, test_nats, np.nan).tolist(),
+    test_nats, sampling = _test(experiment, data, best)
+    record = StudyRecord(
+        model=config.model,
+        dataset=result.dataset_title(config),
+        quantity='exact log-likelihood' if model.exact else 'importance-weighted bound',
+        validation_quantity='nll' if model.exact else 'negative ELBO',
+        num_samples=None if model.exact else config.num_samples,
+        importance=None if model.exact else config.importance,
+        seeds=[vars(seeds) for seeds in experiment.layout.seeds[:count]],
+        epochs=session.step // experiment.steps_per_epoch,
+        stopped=session.finished,
+        steps=session.step,
+        parameters=sum(leaf[0].size for leaf in jax.tree.leaves(session.best['params'])),
+        train=kept['train'].tolist(),
+        val=kept['validation'].tolist(),
+        parts={name: rows.tolist() for name, rows in kept.items() if name not in curves.LOSSES},
+        diverged=list(session.diverged[:count]),
+        best_epochs=best_epochs,
+        test_nats=np.where(trained, test_nats, np.nan).tolist(),
         **sampling,
-        'test_evaluations': looks,
-        'entropy': study.data.entropy,
-        'metrics': summary.metrics(kept['validation'], kept['train']),
-        'config': json.loads(config.to_json()),
+        test_evaluations=looks,
+        entropy=data.entropy,
+        metrics=summary.metrics(kept['validation'], kept['train']),
+        config=json.loads(config.to_json()),
         **result.provenance(),
-    }
-    _write_tables(found, workdir)
-    _pictures(study, found, best, trained, workdir, session.step)
+    )
+    found = record.to_json()
+    _write_tables(record.metrics, workdir)
+    drawn = _pictures(found)
+    if config.generation:
+        drawn |= seed_pictures.draw(experiment, data, best, trained)
+    _write_pictures(drawn, workdir, session.step, tensorboard=config.tensorboard)
     workdirs.write_json(workdir / 'study.json', found)
     logging.info('The study is in %s', workdir / 'study.json')
-    return found
+    return record
 
 
-def _best_state(session):
+def _best_state(experiment: Experiment, session: StudySession) -> TrainState:
     """The state of all seeds on the host with the parameters of each one's best epoch."""
     model_state = dict(session.best)
     params = model_state.pop('params')
-    host = many_seeds.gather(session.state)
+    host = experiment.layout.fetch(session.state)
     return host.replace(params=params, model_state=model_state, average=None)
 
 
-def _test(study, best):
+def _test(experiment: Experiment, data: Data, best: TrainState) -> tuple[np.ndarray, dict]:
     """Test log-likelihood in nats of data space, (seeds,), under a host state of all seeds, and what tells its bias.
 
     The latter, {} without importance sampling, is a dict of lists with an entry for each seed, in nats of data space
     as well, see `result.importance_sampling`.
     """
-    state, count = many_seeds.spread(best, study.experiment.devices), study.config.num_seeds
-    samples = 1 if study.experiment.model.exact else study.config.num_samples
-    values = study.evaluate(state, study.data.source('test'), 'test', 'log_likelihood', samples)
+    config, state = experiment.config, experiment.layout.place(best)
+    count, samples = config.num_seeds, 1 if experiment.model.exact else config.num_samples
+    values = experiment.evaluator.log_likelihood(
+        state, data.source('test'), 'test', samples, config.importance
+    )
     log_det = values.pop('log_det').astype(np.float64)
     for name in {'log_likelihood', 'log_likelihood_at_tenth'} & values.keys():
         values[name] = values[name].astype(np.float64) + log_det
@@ -97,22 +112,25 @@ def _test(study, best):
     return values['log_likelihood'].mean(axis=1)[:count], by_name
 
 
-def _pictures(study, found, best, trained, workdir, step):
-    """Each as a file, and in TensorBoard behind the last step of training."""
+def _pictures(found: dict[str, Any]) -> dict[str, bytes]:
     named = {figures.title(found): found}
-    drawn = {'curves': figures.curves(named), 'metrics': figures.bars(named)}
-    if study.config.generation:
-        drawn |= seed_pictures.draw(study, best, trained)
-    with Writer(workdir, step, tensorboard=study.config.tensorboard) as writer:
+    return {'curves': figures.curves(named), 'metrics': figures.bars(named)}
+
+
+def _write_pictures(
+    drawn: dict[str, bytes], workdir: epath.Path, step: int, *, tensorboard: bool
+) -> None:
+    """Each as a file, and in TensorBoard behind the last step of training."""
+    with Writer(workdir, step, tensorboard=tensorboard) as writer:
         for name, png in drawn.items():
             save_png(workdir / f'{name}.png', png)
             writer.image(step, name, png)
 
 
-def _write_tables(found, workdir):
+def _write_tables(metrics: dict[str, Any], workdir: epath.Path) -> None:
     lines = ['| metric | median | IQR | 95 % interval of the median |', '|---|---|---|---|']
     rows = [('metric', 'median', 'low', 'high')]
-    for name, value in found['metrics'].items():
+    for name, value in metrics.items():
         if isinstance(value, dict) and 'median' in value:
             low, high = value['iqr']
             interval = ' to '.join(f'{bound:.4g}' for bound in value['interval'] or ())
@@ -120,7 +138,7 @@ def _write_tables(found, workdir):
                 f'| {name} | {value["median"]:.4g} | {low:.4g} to {high:.4g} | {interval} |'
             )
             rows.append((name, value['median'], low, high))
-    lines.append(f'| divergence rate | {found["metrics"]["divergence_rate"]:.2f} | | |')
+    lines.append(f'| divergence rate | {metrics["divergence_rate"]:.2f} | | |')
     workdirs.write_text(workdir / 'study.md', '\n'.join(lines) + '\n')
     text = io.StringIO()
     csv.writer(text).writerows(rows)

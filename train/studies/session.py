@@ -1,45 +1,50 @@
 """The part of a study that moves: many seeds' states, and what each of them has been through."""
 
 import dataclasses
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
 
+from train.session import Session
+from train.step.state import TrainState
 from train.step.stopping import Stopping
 
+Curves = dict[str, list[list[float]]]
+Rows = TypeVar('Rows', list, np.ndarray)
 
-@dataclasses.dataclass(frozen=True)
-class StudySession:
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StudySession(Session):
     """A value, rebound as the study goes on; the leading axis of all is the seed, padded to the devices.
 
     A checkpoint holds the study's own seeds alone, so that a study goes on with any number of devices: `resized`.
 
-    state: TrainState on the devices, see `train.step.parallel.study_call`. best: the variables of each seed's best
-    epoch, on the host. curves: name -> seeds x epochs in nats of data space, nan from the epoch on in which a seed
-    diverged; a seed that stopped keeps its last losses. diverged: the epoch in which a seed's numbers broke, or None.
+    best: the variables of each seed's best epoch, on the host. curves: name -> seeds x epochs in nats of data space,
+    nan from the epoch on in which a seed diverged; a seed that stopped keeps its last losses. diverged: the epoch in
+    which a seed's numbers broke, or None.
     """
 
-    state: Any
-    best: Any
-    stoppings: tuple
-    diverged: tuple
-    curves: dict
-    step: int = 0
-    sums: dict = dataclasses.field(default_factory=dict)
+    best: dict
+    stoppings: tuple[Stopping, ...]
+    diverged: tuple[int | None, ...]
+    curves: Curves
 
-    def record(self):
-        """What of this a checkpoint keeps as JSON."""
-        return {
-            'step': self.step,
-            'sums': self.sums,
+    @property
+    def finished(self) -> bool:
+        """Whether no seed trains any more."""
+        return not self.running.any()
+
+    def record(self) -> dict[str, Any]:
+        return super().record() | {
             'stoppings': [dataclasses.asdict(stopping) for stopping in self.stoppings],
             'diverged': list(self.diverged),
             'curves': self.curves,
         }
 
     @classmethod
-    def from_record(cls, state, best, record):
+    def from_record(cls, state: TrainState, best: dict, record: Mapping) -> 'StudySession':
         """The inverse of `record`, around arrays."""
         return cls(
             state=state,
@@ -52,7 +57,7 @@ class StudySession:
         )
 
     @property
-    def running(self):
+    def running(self) -> np.ndarray:
         """(seeds,) bool: whether a seed still trains."""
         return np.array(
             [
@@ -62,13 +67,13 @@ class StudySession:
         )
 
 
-def resized(rows, count):
+def resized(rows: Rows, count: int) -> Rows:
     """`count` of the rows of a list or an array: the first ones, and the last again where there are too few."""
     kept = [min(row, len(rows) - 1) for row in range(count)]
     return rows[kept] if isinstance(rows, np.ndarray) else [rows[row] for row in kept]
 
 
-def resized_record(record, count):
+def resized_record(record: Mapping[str, Any], count: int) -> dict[str, Any]:
     """A `StudySession.record` for `count` seeds."""
     return {
         'step': record['step'],
@@ -81,25 +86,7 @@ def resized_record(record, count):
     }
 
 
-def add(sums, metrics):
-    """The sums with one call's metrics (name -> (sum, count), each (seeds,)) added, in float64."""
-    total = dict(sums)
-    for name, pair in metrics.items():
-        pair = np.asarray(pair, np.float64)
-        total[name] = (pair + np.asarray(total.get(name, 0.0))).tolist()
-    return total
-
-
-def means(sums):
-    """name -> (seeds,) mean, nan where nothing was counted."""
-    found = {}
-    for name, (total, count) in sums.items():
-        total, count = np.asarray(total), np.asarray(count)
-        found[name] = np.where(count > 0, total / np.maximum(count, 1), np.nan)
-    return found
-
-
-def take_improved(best, candidates, improved):
+def take_improved(best: dict, candidates: dict, improved: np.ndarray) -> dict:
     """Each seed's row of `candidates` where it improved, of `best` elsewhere; pytrees with leading axis (seeds,)."""
 
     def choose(old, new):
@@ -108,7 +95,7 @@ def take_improved(best, candidates, improved):
     return jax.tree.map(choose, best, candidates)
 
 
-def extend(curves, **values):
+def extend(curves: Curves, **values: np.ndarray) -> Curves:
     """The curves with one more epoch."""
     return {
         name: [

@@ -17,14 +17,22 @@ def numbered(n, width=2):
 
 def epoch_indices(source, start_step=0, seed=3, batch_size=8, steps_per_call=4, devices=4, **share):
     share = {'process_index': 0, 'process_count': 1, **share}
+    shares = batches.Shares(devices, **share)
     found = list(
-        batches.chunks(source, seed, start_step, batch_size, steps_per_call, devices, **share)
+        batches.chunks(
+            source,
+            [seed],
+            start_step,
+            batch_size,
+            steps_per_call,
+            lambda rows: shares.of(rows[:, 0]),
+        )
     )
-    for rows, indices, _ in found:
+    for rows, indices in found:
         np.testing.assert_array_equal(rows[..., 0], indices)
         assert indices.dtype == np.int32
         assert rows.dtype == np.int32
-    return np.concatenate([indices for _, indices, _ in found]), [step for _, _, step in found]
+    return np.concatenate([indices for _, indices in found]), [len(rows) for rows, _ in found]
 
 
 def test_each_row_comes_at_most_once_an_epoch_and_other_rows_are_dropped_the_next():
@@ -74,11 +82,11 @@ def test_batches_do_not_depend_on_chunks_nor_on_where_a_run_resumed(
     rechunked, _ = epoch_indices(source, steps_per_call=other)
     np.testing.assert_array_equal(whole, rechunked)
     resume %= per_epoch
-    rest, steps = epoch_indices(source, start_step=resume, steps_per_call=other)
+    rest, _ = epoch_indices(source, start_step=resume, steps_per_call=other)
     np.testing.assert_array_equal(whole[resume:], rest)
-    assert steps[0] == resume
 
 
+@settings(deadline=None)
 @given(num_steps=st.integers(1, 3000), steps_per_call=st.integers(1, 500))
 def test_chunks_have_two_lengths_at_most_and_none_is_too_long(num_steps, steps_per_call):
     edges = batches.chunk_edges(num_steps, steps_per_call)
@@ -91,10 +99,20 @@ def test_chunks_have_two_lengths_at_most_and_none_is_too_long(num_steps, steps_p
 
 def test_resumed_run_meets_the_same_chunk_shapes():
     source = numbered(83)
-    _, steps = epoch_indices(source, steps_per_call=4)
-    assert steps == [0, 4, 7]
+    _, lengths = epoch_indices(source, steps_per_call=4)
+    assert lengths == [4, 3, 3]
     _, resumed = epoch_indices(source, start_step=4, steps_per_call=4)
-    assert resumed == [4, 7]
+    assert resumed == [3, 3]
+
+
+def test_seeds_that_train_together_have_the_orders_that_they_have_alone():
+    source = numbered(83)
+    together = list(batches.chunks(source, [3, 4], 10, 8, 4, lambda rows: rows))
+    indices = np.concatenate([indices for _, indices in together])
+    for position, seed in enumerate([3, 4]):
+        alone, _ = epoch_indices(source, 10, seed=seed, devices=1)
+        np.testing.assert_array_equal(indices[:, position], alone[:, 0])
+    assert not np.array_equal(indices[:, 0], indices[:, 1])
 
 
 def test_processes_partition_each_global_batch():
@@ -134,7 +152,9 @@ def test_devices_that_do_not_divide_among_processes_are_refused():
 
 @pytest.mark.parametrize(('n', 'processes'), [(1, 1), (24, 2), (25, 2), (1003, 4)])
 def test_evaluation_covers_every_row_once_over_all_processes(n, processes):
-    parts = [batches.evaluation_batches(n, 8, 8, i, processes) for i in range(processes)]
+    parts = [
+        batches.evaluation_batches(n, 8, batches.Shares(8, i, processes)) for i in range(processes)
+    ]
     assert len({indices.shape for indices, _ in parts}) == 1
     real = np.concatenate([indices[mask] for indices, mask in parts])
     assert sorted(real.tolist()) == list(range(n))

@@ -106,10 +106,10 @@ def test_rollback_halves_the_rate_until_the_run_gets_through(tmp_path):
     with pytest.raises(NonFiniteError):
         run(tmp_path / 'raise', **fields)
     result = run(tmp_path / 'rollback', on_nan='rollback', max_rollbacks=20, **fields)
-    assert result['rollbacks']
-    scales = [rollback['lr_scale'] for rollback in result['rollbacks']]
+    assert result.rollbacks
+    scales = [rollback['lr_scale'] for rollback in result.rollbacks]
     assert scales == [0.5 ** (i + 1) for i in range(len(scales))]
-    assert np.isfinite(result['nats'])
+    assert np.isfinite(result.nats)
 
 
 def test_rollbacks_are_bounded(tmp_path):

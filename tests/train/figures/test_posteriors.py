@@ -75,25 +75,25 @@ def test_tensorboard_has_every_term_of_the_loss(finished):
 
 def test_result_is_in_model_space_in_pixel_space_and_in_bits(finished):
     _, result, _ = finished
-    log_det = result['nats_data_space'] - result['nats']
+    log_det = result.nats_data_space - result.nats
     # log|dy/dt| = log(0.9) - log s - log(1 - s) of a pixel lies between that at s = 1/2 and at s = lambda.
     low, high = (math.log(0.9) - math.log(s * (1 - s)) for s in (0.5, 0.05))
     assert 64 * low < log_det < 64 * high
-    bits = math.log2(17) - result['nats_data_space'] / (64 * math.log(2))
-    assert result['bits_per_dim'] == pytest.approx(bits)
-    sizes = result['effective_sample_size']
+    bits = math.log2(17) - result.nats_data_space / (64 * math.log(2))
+    assert result.bits_per_dim == pytest.approx(bits)
+    sizes = result.effective_sample_size
     assert 1.0 <= sizes['min'] <= sizes['median'] <= 10.0
-    assert result['nats_at_tenth_of_samples'] < result['nats']  # of one sample
+    assert result.nats_at_tenth_of_samples < result.nats  # of one sample
 
 
 def test_finished_run_is_evaluated_anew_with_another_proposal(finished, tmp_path):
     folder, result, _ = finished
     copy = shutil.copytree(folder, tmp_path / 'copy')
     again = loop.run(config(epochs=1, importance='refined', num_samples=20), epath.Path(copy))
-    assert (again['importance'], again['test_evaluations']) == ('refined', 2)
-    assert (again['step'], again['N']) == (result['step'], result['N'])
-    assert again['nats'] > result['nats']
-    assert again['effective_sample_size']['median'] > 10.0
+    assert (again.importance, again.test_evaluations) == ('refined', 2)
+    assert (again.step, again.N) == (result.step, result.N)
+    assert again.nats > result.nats
+    assert again.effective_sample_size['median'] > 10.0
     same = conclusion.finished(
         epath.Path(copy), config(epochs=1, importance='refined', num_samples=20)
     )

@@ -83,7 +83,9 @@ def test_whole_run_in_a_bucket(bucket, tmp_path):
     pictures = {'samples.png', 'learning_curve.png', 'final_samples_density.png'}
     there = {path.name for path in (tmp_path / 'bucket' / 'runs' / 'one').iterdir()}
     assert names | pictures | {'tensorboard'} <= there
-    assert json.loads(epath.Path('gs://bucket/runs/one/result.json').read_text()) == result
+    assert (
+        json.loads(epath.Path('gs://bucket/runs/one/result.json').read_text()) == result.to_json()
+    )
     # Nothing went to the local disk under the bucket's name.
     assert {path.name for path in tmp_path.iterdir()} == {'bucket', 'local'}
     assert loop.run(config, folder) == result

@@ -10,7 +10,7 @@ from tests.helpers import runs
 from tests.helpers.runs import latest
 from train import loop
 from train.errors import UserError
-from train.step import parallel as on
+from train.experiment import Experiment
 
 
 def run(folder, **fields):
@@ -22,11 +22,11 @@ def run(folder, **fields):
 @contextlib.contextmanager
 def full_after(monkeypatch, calls):
     """From the `calls`-th training call on, no file can grow beyond 2 kB, as on a disk that is full."""
-    train_call, left = on.train_call, [calls]
+    train_call, left = Experiment.train_call, [calls]
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
 
-    def limited(step, devices):
-        call = train_call(step, devices)
+    def limited(experiment):
+        call = train_call(experiment)
 
         def counted(*args):
             left[0] -= 1
@@ -37,7 +37,7 @@ def full_after(monkeypatch, calls):
         return counted
 
     with monkeypatch.context() as patch:
-        patch.setattr(on, 'train_call', limited)
+        patch.setattr(Experiment, 'train_call', limited)
         try:
             yield
         finally:

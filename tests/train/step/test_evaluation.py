@@ -8,8 +8,10 @@ from tests.helpers import runs
 from train import conclusion, models
 from train import data as datasets
 from train import experiment as experiments
+from train.data import batches
 from train.step import parallel as on
 from train.step.evaluation import Evaluator
+from train.studies import many_seeds
 
 ROWS = 12
 SMALL = {
@@ -48,16 +50,42 @@ def test_evaluation_repeats_and_does_not_depend_on_the_batch(tmp_path, name):
     )
     state = on.replicate(state.replace(params=params), experiment.devices)
     found = conclusion.evaluate(experiment, data, state, 'validation', tmp_path, 0)
-    assert found['N'] == ROWS
-    assert np.isfinite(found['nats'])
-    assert ('num_samples' in found) != found['exact']
+    assert found.N == ROWS
+    assert np.isfinite(found.nats)
+    assert (found.num_samples is None) == found.exact
 
     def values(evaluator):
         return evaluator.log_likelihood(state, data.source('validation'), 'validation', 100)
 
     first, again = values(experiment.evaluator), values(experiment.evaluator)
-    assert first['log_likelihood'].mean() == pytest.approx(found['nats'], rel=1e-6)
+    assert first['log_likelihood'].mean() == pytest.approx(found.nats, rel=1e-6)
     jax.tree.map(np.testing.assert_array_equal, first, again)
-    other = values(Evaluator(experiment.model, experiment.seeds.data, 5, experiment.devices))
+    other = values(Evaluator(experiment.model, experiment.seeds.data, 5, experiment.layout))
     for quantity in ('log_likelihood', 'log_det'):
         np.testing.assert_allclose(other[quantity], first[quantity], rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ('create', 'fresh_state', 'shape'),
+    [
+        (experiments.create, experiments.fresh_state, (24,)),
+        (many_seeds.create, many_seeds.first_states, (2, 24)),
+    ],
+    ids=['run', 'study'],
+)
+def test_split_with_an_example_left_out_is_refused(monkeypatch, create, fresh_state, shape):
+    config = runs.config(toy_size=24, max_rows=24, eval_batch_size=10, batch_size=8, num_seeds=2)
+    experiment = create(config)
+    data = datasets.load(config)
+    state = experiment.layout.place(fresh_state(experiment, data.source('train')))
+    source, split_batches = data.source('validation'), batches.evaluation_batches
+    values = experiment.evaluator.validation(state, source, 'validation', 1)
+    assert values['log_det'].shape == shape
+
+    def left_out(*arguments):
+        indices, mask = split_batches(*arguments)
+        return indices, mask & (indices != 3)
+
+    monkeypatch.setattr(batches, 'evaluation_batches', left_out)
+    with pytest.raises(AssertionError, match='24 examples of validation must be evaluated once'):
+        experiment.evaluator.validation(state, source, 'validation', 1)

@@ -49,7 +49,7 @@ def program(model, change=lambda step: step):
     devices = jax.local_devices()[:2]
     state = on.replicate(fresh(model, optimizer), devices)
     batch, indices = rows()
-    call = on.train_call(step, devices)
+    call = on.OneSeed(devices, ()).train_call(step)
     lowered = call.lower(
         state, batch.reshape(STEPS, 2, B // 2, D), indices.reshape(STEPS, 2, B // 2)
     )

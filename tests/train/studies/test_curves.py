@@ -38,13 +38,13 @@ def finished(tmp_path_factory):
 
 def test_reconstruction_and_kl_add_up_to_the_training_loss_in_data_space(finished):
     folder, found, _ = finished
-    assert set(found['parts']) == {'reconstruction_error', 'kl'}
-    whole = sum(np.array(rows) for rows in found['parts'].values())
-    np.testing.assert_allclose(whole, found['train'], rtol=1e-6)
+    assert set(found.parts) == {'reconstruction_error', 'kl'}
+    whole = sum(np.array(rows) for rows in found.parts.values())
+    np.testing.assert_allclose(whole, found.train, rtol=1e-6)
     assert np.isnan(whole[1]).all()
     assert np.isfinite(whole[[0, 2]]).all()
     lines = runs.metrics(folder)
-    for name, rows in found['parts'].items():
+    for name, rows in found.parts.items():
         assert [line[f'{name}/seed_7'] for line in lines] == rows[2]
         assert f'{name}/seed_6' not in lines[0]
 
@@ -64,4 +64,4 @@ def test_parts_of_a_resumed_study_are_those_of_one_that_was_never_stopped(tmp_pa
     stop_after_11_steps(tmp_path / 'parts', monkeypatch, **FIELDS)
     parts = study(tmp_path / 'parts', **FIELDS)
     for name in ('train', 'val', 'parts'):
-        assert parts[name] == whole[name]
+        assert getattr(parts, name) == getattr(whole, name)

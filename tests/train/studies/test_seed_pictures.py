@@ -42,7 +42,7 @@ def test_each_seed_shows_its_own_best_epoch(tmp_path, drawn, monkeypatch):
     )
     config, found = study(tmp_path, lr=0.3, epochs=3, toy_name='8gaussians')
     validation = datasets.load(config).source('validation').gather(np.arange(config.toy_size))
-    for parts, curve in zip(seen, found['val'], strict=True):
+    for parts, curve in zip(seen, found.val, strict=True):
         np.testing.assert_allclose(-log_density(*parts, validation).mean(), min(curve), rtol=1e-4)
     ((panels, data),) = drawn['scatters']
     assert list(panels) == ['data', 'seed 5', 'seed 6']
@@ -70,7 +70,7 @@ def test_seed_that_never_had_a_best_epoch_stays_blank(tmp_path, drawn, monkeypat
 
     monkeypatch.setattr(many_seeds, 'first_states', poisoned)
     _, found = study(tmp_path, epochs=2)
-    assert [epoch is not None for epoch in found['diverged']] == [seed in broken for seed in (0, 1)]
+    assert [epoch is not None for epoch in found.diverged] == [seed in broken for seed in (0, 1)]
     for name in ('scatters', 'densities'):
         panels = drawn[name][0][0]
         assert [panels[f'seed {5 + seed}'] is None for seed in (0, 1)] == [
@@ -82,10 +82,10 @@ def test_images_are_one_row_of_samples_for_each_seed_and_two_of_reconstructions(
     binary = {'dataset': 'digits', 'preprocessing': 'binarise', 'max_rows': 64}
     _, found = study(tmp_path, model='study_vae', epochs=1, num_samples=20, **binary)
     # Each seed's bound stands beside what tells how far to trust it.
-    assert (found['num_samples'], found['importance']) == (20, 'posterior')
-    sizes = found['effective_sample_size']
+    assert (found.num_samples, found.importance) == (20, 'posterior')
+    sizes = found.effective_sample_size
     assert [1.0 <= of_seed['median'] <= 20.0 for of_seed in sizes] == [True, True]
-    assert np.less(found['nats_at_tenth_of_samples'], found['test_nats']).all()
+    assert np.less(found.nats_at_tenth_of_samples, found.test_nats).all()
     (images, columns), (pairs, number) = drawn['image_grid']
     assert images.shape == (2 * columns, 8, 8, 1)
     # The mean of p(x | z), not a draw of zeros and ones.

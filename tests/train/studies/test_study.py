@@ -1,6 +1,7 @@
 """Studies over seeds: each seed is a single run, whatever the devices, the mapping, or what happens to the others."""
 
 import json
+import shutil
 
 import jax
 import numpy as np
@@ -10,7 +11,6 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from tests.helpers import runs
 from tests.helpers.studies import config, stop_after_11_steps, study
-from train import experiment as experiments
 from train import loop, pretrained
 from train.errors import UserError
 from train.runtime.checkpoint import Checkpoints
@@ -30,9 +30,9 @@ def test_each_seed_equals_a_single_run(finished, tmp_path):
         single = loop.run(config(seed=seed), epath.Path(tmp_path / str(seed)))
         lines = (tmp_path / str(seed) / 'metrics.jsonl').read_text().splitlines()
         losses = [json.loads(line)['validation_nll'] for line in lines]
-        np.testing.assert_allclose(found['val'][position], losses, rtol=1e-5)
-        assert found['test_nats'][position] == pytest.approx(single['nats'], rel=1e-5)
-    assert len({losses[-1] for losses in found['val']}) == 3
+        np.testing.assert_allclose(found.val[position], losses, rtol=1e-5)
+        assert found.test_nats[position] == pytest.approx(single.nats, rel=1e-5)
+    assert len({losses[-1] for losses in found.val}) == 3
 
 
 @pytest.mark.parametrize('fields', [{'num_devices': 4}, {'num_devices': 1, 'seed_axis': 'vmap'}])
@@ -41,21 +41,21 @@ def test_devices_that_seeds_do_not_divide_and_mappings_give_the_same_curves(
 ):
     _, expected = finished
     found = study(tmp_path, **fields)
-    assert np.shape(found['val']) == (3, 2)
-    np.testing.assert_allclose(found['val'], expected['val'], rtol=1e-5)
-    np.testing.assert_allclose(found['train'], expected['train'], rtol=1e-5)
+    assert np.shape(found.val) == (3, 2)
+    np.testing.assert_allclose(found.val, expected.val, rtol=1e-5)
+    np.testing.assert_allclose(found.train, expected.train, rtol=1e-5)
 
 
 def test_study_leaves_tables_and_pictures(finished):
     folder, found = finished
-    assert json.loads((folder / 'study.json').read_text())['val'] == found['val']
+    assert json.loads((folder / 'study.json').read_text())['val'] == found.val
     assert '| best |' in (folder / 'study.md').read_text()
     assert (folder / 'study.csv').read_text().startswith('metric,median')
     for name in ('curves', 'metrics'):
         assert (folder / f'{name}.png').read_bytes().startswith(b'\x89PNG')
-    assert found['seeds'][1] == {'init': 6, 'order': 6, 'noise': 6, 'data': 0}
-    assert found['diverged'] == [None] * 3
-    assert found['metrics']['divergence_rate'] == 0.0
+    assert found.seeds[1] == {'init': 6, 'order': 6, 'noise': 6, 'data': 0}
+    assert found.diverged == [None] * 3
+    assert found.metrics['divergence_rate'] == 0.0
     assert '| gap |' in (folder / 'study.md').read_text()
 
 
@@ -69,7 +69,7 @@ def test_stopped_study_resumes_to_the_same_bits(tmp_path, finished, monkeypatch)
     folder, expected = finished
     stop_after_11_steps(tmp_path, monkeypatch)
     found = study(tmp_path, num_devices=2)
-    assert found['val'] == expected['val']
+    assert found.val == expected.val
     assert runs.metrics(tmp_path) == runs.metrics(folder)
     runs.assert_same_bits(latest(tmp_path), latest(folder))
 
@@ -80,7 +80,7 @@ def test_folder_has_the_losses_of_every_seed_and_epoch(finished):
     assert [line['epoch'] for line in lines] == [1, 2]
     events = EventAccumulator(str(folder / 'tensorboard')).Reload()
     for position, seed in enumerate([5, 6, 7]):
-        for name, curves in (('train', found['train']), ('validation', found['val'])):
+        for name, curves in (('train', found.train), ('validation', found.val)):
             tag = f'{name}/seed_{seed}'
             assert [line[tag] for line in lines] == curves[position]
             shown = [event.value for event in events.Scalars(tag)]
@@ -104,15 +104,25 @@ def test_stopped_study_resumes_on_other_devices(tmp_path, finished, monkeypatch,
     stop_after_11_steps(tmp_path, monkeypatch)
     found = study(tmp_path, num_devices=num_devices)
     for name in ('train', 'val', 'test_nats'):
-        np.testing.assert_allclose(found[name], expected[name], rtol=1e-5)
+        np.testing.assert_allclose(getattr(found, name), getattr(expected, name), rtol=1e-5)
 
 
 def latest(folder):
-    experiment = experiments.create(pretrained.read_config(epath.Path(folder)), splits_batch=False)
+    experiment = many_seeds.create(pretrained.read_config(epath.Path(folder)))
     template = many_seeds.template(experiment, 3)
     with Checkpoints(folder) as saved:
         trees, _ = saved.restore_latest({'state': template, 'best': template.variables})
     return trees
+
+
+def test_result_without_checkpoints_is_not_started_anew(tmp_path, finished):
+    folder, _ = finished
+    copy = shutil.copytree(folder, tmp_path / 'copy')
+    shutil.rmtree(copy / 'checkpoints')
+    before = (copy / 'study.json').read_bytes()
+    with pytest.raises(UserError, match='has a result but no checkpoints'):
+        study(copy, num_devices=2, epochs=9)
+    assert (copy / 'study.json').read_bytes() == before
 
 
 def test_diverged_seed_is_marked_and_leaves_the_others_alone(tmp_path, finished, monkeypatch):
@@ -127,17 +137,17 @@ def test_diverged_seed_is_marked_and_leaves_the_others_alone(tmp_path, finished,
 
     monkeypatch.setattr(many_seeds, 'first_states', poisoned)
     found = study(tmp_path, num_devices=1)
-    assert found['diverged'] == [None, 1, None]
-    assert np.isnan(found['val'][1]).all()
+    assert found.diverged == [None, 1, None]
+    assert np.isnan(found.val[1]).all()
     for seed in (0, 2):
-        np.testing.assert_allclose(found['val'][seed], expected['val'][seed], rtol=1e-5)
-    assert found['metrics']['divergence_rate'] == pytest.approx(1 / 3)
+        np.testing.assert_allclose(found.val[seed], expected.val[seed], rtol=1e-5)
+    assert found.metrics['divergence_rate'] == pytest.approx(1 / 3)
 
 
 def test_stopped_seed_is_frozen_while_others_go_on(tmp_path):
     found = study(tmp_path, epochs=12, look_ahead=1, lr=0.1)
-    best, curves = found['best_epochs'], np.array(found['val'])
-    assert found['epochs'] == curves.shape[1]
+    best, curves = found.best_epochs, np.array(found.val)
+    assert found.epochs == curves.shape[1]
     for epoch, curve in zip(best, curves, strict=True):
         assert np.argmin(curve[: epoch + 1]) == epoch - 1
         assert (curve[epoch + 1 :] == curve[epoch]).all()
@@ -145,23 +155,21 @@ def test_stopped_seed_is_frozen_while_others_go_on(tmp_path):
 
 def test_training_loss_that_is_logged_in_part_only_is_not_a_loss(tmp_path):
     found = study(tmp_path, model='mlp_flow', num_seeds=1, epochs=1)
-    assert np.isnan(found['train']).all()
-    assert np.isfinite(found['val']).all()
-    assert 'gap' not in found['metrics']
+    assert np.isnan(found.train).all()
+    assert np.isfinite(found.val).all()
+    assert 'gap' not in found.metrics
 
 
 def test_curves_are_in_data_space_whatever_the_preprocessing(tmp_path):
     fields = {'toy_name': '8gaussians', 'preprocessing': 'standardise', 'epochs': 1}
     found = study(tmp_path, num_seeds=1, **fields)
     single = loop.run(config(**fields), epath.Path(tmp_path / 'run'))
-    offset = single['nats'] - single['nats_data_space']
+    offset = single.nats - single.nats_data_space
     assert offset > 1
     line = json.loads((tmp_path / 'run' / 'metrics.jsonl').read_text().splitlines()[-1])
-    np.testing.assert_allclose(found['val'][0][0], line['validation_nll'] + offset, rtol=1e-4)
-    assert found['test_nats'][0] == pytest.approx(single['nats_data_space'], rel=1e-4)
-    assert found['metrics']['gap']['median'] == pytest.approx(
-        found['val'][0][0] - found['train'][0][0]
-    )
+    np.testing.assert_allclose(found.val[0][0], line['validation_nll'] + offset, rtol=1e-4)
+    assert found.test_nats[0] == pytest.approx(single.nats_data_space, rel=1e-4)
+    assert found.metrics['gap']['median'] == pytest.approx(found.val[0][0] - found.train[0][0])
 
 
 def test_one_factor_can_be_varied_alone():

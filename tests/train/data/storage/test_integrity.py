@@ -98,5 +98,5 @@ def test_nothing_is_measured_on_a_changed_cache(tmp_path):
     with pytest.raises(UserError, match='other bytes'):
         conclusion.evaluate(None, data, None, 'test', tmp_path, 1)
     with pytest.raises(UserError, match='other bytes'):
-        results.conclude(SimpleNamespace(data=data), None, tmp_path)
+        results.conclude(None, data, None, tmp_path)
     assert not list(tmp_path.iterdir())  # no look at the test split is counted either
