@@ -23,8 +23,8 @@ def get_config(variant=''):
     config.symmetric_range = True
     config.model = 'nice'
     config.prior = 'logistic'
-    config.hidden_layers = 4
-    config.hidden_units = 2000
+    config.nice.hidden_layers = 4
+    config.nice.hidden_units = 2000
     config.batch_size = 200
     config.lr = 1e-3
     config.b2 = 0.99
@@ -35,14 +35,13 @@ def get_config(variant=''):
     pytorch = {
         'symmetric_range': False,
         'flip': True,
-        'partition': 'even_first',
+        'nice': {'partition': 'even_first'},
         'b2': 0.999,
         'epochs': 112,
     }
     smoke = {
         'epochs': 1,
-        'hidden_layers': 1,
-        'hidden_units': 64,
+        'nice': {'hidden_layers': 1, 'hidden_units': 64},
         'max_rows': 2000,
         'preprocessing': 'mean',
     }

@@ -18,10 +18,10 @@ def get_config(variant=''):
     config.preprocessing = 'mean'
     config.model = 'nice'
     config.prior = 'logistic'
-    config.partition = 'even_first'
+    config.nice.partition = 'even_first'
     config.batch_size = 200
     config.lr = 1e-3
     config.eps = 1e-4
     config.epochs = 100
-    smoke = {'epochs': 1, 'hidden_layers': 1, 'hidden_units': 64}
+    smoke = {'epochs': 1, 'nice': {'hidden_layers': 1, 'hidden_units': 64}}
     return defaults.with_variant(config, variant, {'smoke': smoke})

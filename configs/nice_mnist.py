@@ -25,6 +25,11 @@ def get_config(variant=''):
     config.eps = 1e-4
     config.epochs = 1500
     config.look_ahead = 100
-    pytorch = {'preprocessing': 'mean', 'partition': 'even_first', 'b2': 0.999, 'epochs': 100}
-    smoke = {'epochs': 1, 'hidden_layers': 1, 'hidden_units': 64}
+    pytorch = {
+        'preprocessing': 'mean',
+        'nice': {'partition': 'even_first'},
+        'b2': 0.999,
+        'epochs': 100,
+    }
+    smoke = {'epochs': 1, 'nice': {'hidden_layers': 1, 'hidden_units': 64}}
     return defaults.with_variant(config, variant, {'smoke': smoke, 'pytorch': pytorch})

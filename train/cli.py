@@ -4,21 +4,13 @@ import functools
 import re
 import signal
 import sys
+from logging import INFO
 
-from train.runtime import environment
+from absl import app, flags, logging
 
-environment.prepare()
+from train.errors import NonFiniteError, SignalledError, StoppedError, UserError
 
-from logging import INFO  # noqa: E402  (after the environment is set)
-
-from absl import app, flags, logging  # noqa: E402
-
-from train.errors import (  # noqa: E402
-    NonFiniteError,
-    SignalledError,
-    StoppedError,
-    UserError,
-)
+HELP = {'--help', '-help', '-h', '--helpshort'}
 
 
 def run(main, *, takes_arguments=False):
@@ -57,7 +49,7 @@ def config_of(holder):
     import ml_collections
     from ml_collections import config_flags
 
-    from train import models
+    from train import config as defaults
 
     flag = flags.FLAGS[holder.name]
     if not flag.present:
@@ -69,7 +61,7 @@ def config_of(holder):
         raise UserError(
             f'--config must name a config file, found none at {name}; try --config=configs/mnist.py.'
         ) from error
-    models.check_fields(config, given=config_flags.get_override_values(flag))
+    defaults.check_fields(config, given=config_flags.get_override_values(flag))
     return config, name
 
 
@@ -109,10 +101,13 @@ def _guarded(main, argv):
 
 def _parse(argv, *, takes_arguments):
     """Parse flags; a config field or value that does not exist ends the process with one sentence."""
+    if HELP.intersection(argv):
+        print(_help())
+        sys.exit()
     try:
         rest = flags.FLAGS(argv)
     except AttributeError as error:
-        _refuse(f'The config has no such field: {_last_line(error)}')
+        _refuse(_renamed(argv) or f'The config has no such field: {_last_line(error)}')
     except SyntaxError as error:
         _refuse(f'--config must name a Python file; found {error}.')
     except (flags.Error, TypeError, ValueError, KeyError, OSError) as error:
@@ -120,6 +115,26 @@ def _parse(argv, *, takes_arguments):
     if len(rest) > 1 and not takes_arguments:
         _refuse(f'Flags look like --name=value; found {rest[1]!r}.')
     return rest
+
+
+def _help():
+    """What a command does, its flags and, where it takes a config, the config's fields."""
+    from train import listing
+
+    parts = [sys.modules['__main__'].__doc__.strip(), flags.FLAGS.main_module_help().strip()]
+    return '\n\n'.join([*parts, *([listing.config_fields()] if 'config' in flags.FLAGS else [])])
+
+
+def _renamed(argv):
+    """One sentence on the first field of a command line that has another name today, '' if there is none."""
+    from train.config import RENAMED
+
+    for argument in argv:
+        name = argument.lstrip('-').removeprefix('config.').partition('=')[0]
+        if name in RENAMED:
+            names = ' and '.join(f'config.{new}' for new in RENAMED[name])
+            return f'config.{name} is called {names} now; see --help for all fields.'
+    return ''
 
 
 def _refuse(sentence):

@@ -7,9 +7,9 @@ first N of the split alone, where many samples of all of them would take too lon
 to the family of its posteriors, how much to the encoder.
 """
 
-from train import cli  # first: it prepares the environment
+from absl import flags
 
-from absl import flags  # isort: skip
+from train import cli
 
 _WORKDIR = flags.DEFINE_string('workdir', None, 'Folder of the run.', required=True)
 _SPLIT = flags.DEFINE_enum('split', 'validation', ['validation', 'test'], 'What to evaluate on.')

@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from absl import logging
 
+from train import config as defaults
 from train import data as datasets
-from train import models, ranges
+from train import models
 from train.data import batches
 from train.data.preprocessing import Preprocessing
 from train.diagnostics import padding
@@ -89,7 +90,7 @@ def create(config, *, splits_batch=True):
 
     splits_batch: whether the devices divide a batch, as in training a single run. In a study they divide the seeds.
     """
-    ranges.check(config)
+    defaults.check(config)
     description = datasets.describe(config)
     devices = on.choose(config.num_devices)
     shares = len(devices) * jax.process_count() if splits_batch else 1

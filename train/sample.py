@@ -3,9 +3,9 @@
 `--inpaint` fills in hidden parts of ten test images instead, `--spectrum` shows NICE's sorted exp(-s).
 """
 
-from train import cli  # first: it prepares the environment
+from absl import flags
 
-from absl import flags  # isort: skip
+from train import cli
 
 _WORKDIR = flags.DEFINE_string('workdir', None, 'Folder of the run.', required=True)
 _NUMBER = flags.DEFINE_integer('number', 100, 'How many samples.', lower_bound=1)

@@ -1,8 +1,8 @@
 """Check a trained flow against mathematics: `python -m train.verify --workdir=FOLDER [--rows=100]`."""
 
-from train import cli  # first: it prepares the environment
+from absl import flags
 
-from absl import flags  # isort: skip
+from train import cli
 
 _WORKDIR = flags.DEFINE_string('workdir', None, 'Folder of the run.', required=True)
 _ROWS = flags.DEFINE_integer('rows', 100, 'Validation rows to check on.', lower_bound=4)

@@ -24,19 +24,19 @@ def count(**fields):
 
 @pytest.mark.parametrize('name', ['study_vae', 'lvae', 'draw', 'vae', 'hf', 'iaf'])
 def test_kl_is_estimated_as_the_config_says(name):
-    images = {**BINARY, 'output_dist': 'bernoulli'}
+    images = {**BINARY, 'vae.output_dist': 'bernoulli'}
     for kl in ('sample', 'analytic'):
         assert model_of(model=name, kl=kl, **images).kl == kl
 
 
 def test_ladder_of_the_published_study_has_its_parameters():
-    published = {'model': 'lvae', 'separate_merge': True}
+    published = {'model': 'lvae', 'lvae.separate_merge': True}
     assert count(**published, **POINTS) == 79_164
     assert count(**published, **BINARY) == 1_464_464
 
 
 def test_attention_of_draw_makes_its_glimpses_smaller():
-    whole, windows = (count(model='draw', attention=size, **BINARY) for size in (0, 5))
+    whole, windows = (count(model='draw', draw={'attention': size}, **BINARY) for size in (0, 5))
     # Read and write 2 x 784 and 784 values less 2 x 25 and 25, two windows of five parameters more.
     hidden = 256
     assert whole - windows == 2 * 759 * 4 * hidden + (hidden + 1) * (759 - 2 * 5)
@@ -44,7 +44,7 @@ def test_attention_of_draw_makes_its_glimpses_smaller():
 
 def test_whitening_start_needs_rows():
     with pytest.raises(UserError, match='init_examples of at least 2; found 1'):
-        model_of(model='mlp_flow', start='whiten', init_examples=1)
+        model_of(model='mlp_flow', mlp_flow={'start': 'whiten'}, init_examples=1)
 
 
 def test_image_flow_refuses_a_prior_that_it_does_not_have():

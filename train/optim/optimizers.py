@@ -95,11 +95,12 @@ def create(config):
 
 def _check_equivariant(config):
     """The optimiser and the gradient of that name need each other."""
-    has_moments = config.model == 'mlp_flow' and config.gradient == 'equivariant'
+    has_moments = config.model == 'mlp_flow' and config.mlp_flow.gradient == 'equivariant'
     if has_moments != (config.optimizer == 'equivariant'):
         raise UserError(
-            'config.optimizer=equivariant and config.gradient=equivariant go together, with config.model=mlp_flow; '
-            f'found optimizer={config.optimizer}, gradient={config.gradient}, model={config.model}.'
+            'config.optimizer=equivariant and config.mlp_flow.gradient=equivariant go together, with '
+            f'config.model=mlp_flow; found optimizer={config.optimizer}, '
+            f'mlp_flow.gradient={config.mlp_flow.gradient}, model={config.model}.'
         )
     if has_moments and config.grad_clip:
         raise UserError(

@@ -9,44 +9,16 @@ import pathlib
 
 from etils import epath
 
-from train.config import completed
+from train.config import changed, completed, defining
 from train.errors import UserError
-
-# Fields that do not define the result: where things lie, what is printed, how the work is cut, how long it goes on.
-FREE_FIELDS = frozenset(
-    [
-        'data_dir',
-        'manual_dir',
-        'cache_dir',
-        'source',
-        'epochs',
-        'num_devices',
-        'steps_per_call',
-        'eval_batch_size',
-        'log_every',
-        'generation',
-        'generation_every',
-        'tensorboard',
-        'profile_steps',
-        'on_nan',
-        'max_rollbacks',
-        'num_samples',
-        'importance',
-        'final_split',
-        'seed_axis',
-    ]
-)
-
-
-def defining_fields(config):
-    """The fields of a config that define its result, as plain JSON values."""
-    fields = json.loads(config.to_json())
-    return {name: value for name, value in fields.items() if name not in FREE_FIELDS}
 
 
 def default_path(config, config_file, prefix=''):
-    """`runs/<prefix><config>-<hash of the defining fields>`; the same command gives the same folder."""
-    text = json.dumps(defining_fields(config), sort_keys=True)
+    """`runs/<prefix><config>-<hash of the defining fields that are not at their defaults>`.
+
+    The same command gives the same folder, whatever fields are added later.
+    """
+    text = json.dumps(changed(config), sort_keys=True)
     name = pathlib.PurePath(config_file.partition(':')[0]).stem
     return f'runs/{prefix}{name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}'
 
@@ -125,12 +97,11 @@ def check(workdir, config):
             f'{workdir} holds {"checkpoints" if steps(workdir) else results[0]} and must hold their config.json, '
             'found none; restore that file from a copy, or give another --workdir.'
         )
-    stored = json.loads(completed(read_json(path), path).to_json())
-    fields = defining_fields(config)
+    stored, here = defining(completed(read_json(path), path)), defining(config)
     differing = [
-        f'{name} ({stored.get(name)} there, {fields.get(name)} here)'
-        for name in sorted(stored.keys() | fields.keys())
-        if name not in FREE_FIELDS and stored.get(name) != fields.get(name)
+        f'{name} ({stored.get(name)} there, {here.get(name)} here)'
+        for name in sorted(stored.keys() | here.keys())
+        if stored.get(name) != here.get(name)
     ]
     if differing:
         raise UserError(

@@ -6,14 +6,7 @@ import pathlib
 from etils import epath
 
 from train.errors import UserError
-
-APPLICATION = 'likelihood_zoo'
-
-
-def user_cache():
-    """This user's cache directory of the project."""
-    base = os.environ.get('XDG_CACHE_HOME') or '~/.cache'
-    return pathlib.Path(base).expanduser() / APPLICATION
+from train.runtime.environment import APPLICATION, user_cache
 
 
 def data_roots(config):
