@@ -6,10 +6,12 @@ Logit space, lambda 1e-6, 50,000 / 10,000 / 10,000 as on MNIST. No figure is pub
 gradient and slope are those that won on MNIST; it has not been run to its end here.
 """
 
+from ml_collections import ConfigDict
+
 from train import config as defaults
 
 
-def get_config(variant=''):
+def get_config(variant: str = '') -> ConfigDict:
     """The experiment, or its `smoke` variant that ends in seconds."""
     config = defaults.get_config()
     config.dataset = 'fashion_mnist'

@@ -12,10 +12,12 @@ at random, the even components drive first, decay 0.999, 25,000 steps of 200; it
 figure.
 """
 
+from ml_collections import ConfigDict
+
 from train import config as defaults
 
 
-def get_config(variant=''):
+def get_config(variant: str = '') -> ConfigDict:
     """The experiment, the setting of the PyTorch code, or the `smoke` variant that ends in seconds."""
     config = defaults.get_config()
     config.dataset = 'cifar10'

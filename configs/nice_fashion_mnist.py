@@ -8,10 +8,12 @@ with epsilon 1e-4, 25,000 steps of 200. The code publishes no figure, and its me
 was that of MNIST; here it is Fashion-MNIST's.
 """
 
+from ml_collections import ConfigDict
+
 from train import config as defaults
 
 
-def get_config(variant=''):
+def get_config(variant: str = '') -> ConfigDict:
     """The experiment, or its `smoke` variant that ends in seconds."""
     config = defaults.get_config()
     config.dataset = 'fashion_mnist'

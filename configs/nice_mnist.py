@@ -10,10 +10,12 @@ PyTorch code (fmu2/NICE): pixels centred, the even components drive first, decay
 of 200; it publishes no figure.
 """
 
+from ml_collections import ConfigDict
+
 from train import config as defaults
 
 
-def get_config(variant=''):
+def get_config(variant: str = '') -> ConfigDict:
     """The experiment, the setting of the PyTorch code, or the `smoke` variant that ends in seconds."""
     config = defaults.get_config()
     config.dataset = 'mnist'

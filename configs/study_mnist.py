@@ -14,10 +14,12 @@ ladder VAE merges its encoder with the prior; `--config.lvae.separate_merge=True
 own. `--config.draw.attention=N` lets DRAW read and write windows of N x N filters, which the published study did not.
 """
 
+from ml_collections import ConfigDict
+
 from train import config as defaults
 
 
-def get_config(variant=''):
+def get_config(variant: str = '') -> ConfigDict:
     """The study, or its `smoke` variant that ends in seconds for the VAE."""
     config = defaults.get_config()
     config.model = 'study_vae'

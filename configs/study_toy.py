@@ -16,10 +16,12 @@ RESULTS.md. In the `long` variant, which standardises the points, nine seeds of 
 growing weight of the KL unless `--config.kl_warmup_steps` says so (published: over 100 epochs).
 """
 
+from ml_collections import ConfigDict
+
 from train import config as defaults
 
 
-def get_config(variant=''):
+def get_config(variant: str = '') -> ConfigDict:
     """The study, its `long` variant for the flow, or its `smoke` variant that ends in seconds."""
     config = defaults.get_config()
     config.model = 'flow'

@@ -19,9 +19,11 @@ Steps are config.vlae.n_update, sa_vae.n_svi_step and hf.n_flow; the VAE has non
 chooses the checkpoint on the test split; here 5,000 of them validate. It has not been run to its end here.
 """
 
+from ml_collections import ConfigDict
+
 from configs import vlae_mnist
 
 
-def get_config(variant=''):
+def get_config(variant: str = '') -> ConfigDict:
     """The experiment, or its variant `release`, `pixels` or `smoke`."""
     return vlae_mnist.of_dataset('cifar10', variant)

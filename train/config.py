@@ -60,7 +60,7 @@ def with_variant(
 def flat(config: Any) -> dict[str, Any]:
     """The fields of a config or of a mapping in one level, `vlae.n_update` for nested ones, as JSON has them."""
     values = json.loads(config.to_json()) if hasattr(config, 'to_json') else config
-    found = {}
+    found: dict[str, Any] = {}
     for name, value in values.items():
         if isinstance(value, Mapping):
             found |= {f'{name}.{inner}': part for inner, part in flat(value).items()}
@@ -80,7 +80,7 @@ def nested(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def renamed(values: Mapping[str, Any]) -> dict[str, Any]:
     """Fields of any version, in one level, under the names and with the values that they have today."""
-    found = {}
+    found: dict[str, Any] = {}
     for old, value in values.items():
         for name in RENAMED.get(old, (old,)):
             is_name = isinstance(value, str)

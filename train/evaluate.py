@@ -30,7 +30,7 @@ _DATA_DIR = flags.DEFINE_string(
 GAP_EXAMPLES = 100  # each is optimised for
 
 
-def main(argv):
+def main(argv: list[str]) -> None:
     """Print the likelihood of the best checkpoint; a look at the test split is counted in the workdir."""
     del argv
     import json
@@ -39,12 +39,13 @@ def main(argv):
     from train import data as datasets
     from train import experiment as experiments
     from train.diagnostics import gaps
-    from train.runtime import workdir
+    from train.runtime import compilation, workdir
     from train.runtime.checkpoint import reading
     from train.step import parallel as on
 
     folder = workdir.resolve(_WORKDIR.value)
     config = pretrained.read_config(folder)
+    compilation.use_cache(config.compilation_cache)
     if _NUM_SAMPLES.value:
         config.num_samples = _NUM_SAMPLES.value
     if _IMPORTANCE.value:

@@ -27,7 +27,7 @@ _PROCESSES = flags.DEFINE_integer('num_processes', None, 'How many processes tra
 _PROCESS = flags.DEFINE_integer('process_id', None, 'Which of them this is, from 0.')
 
 
-def main(argv):
+def main(argv: list[str]) -> None:
     """Train, or go on, or say that the run is finished; the last line is the test likelihood."""
     del argv
     if _LIST.value:

@@ -388,7 +388,7 @@ def create(config: Any, description: Any) -> Any:
     return model
 
 
-def _family(model: str) -> Collection[str]:
+def _family(model: str) -> set[str]:
     name = MODELS[model].family
     return {model, *(other for other, row in MODELS.items() if name and row.family == name)}
 

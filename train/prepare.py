@@ -26,7 +26,7 @@ _PICTURE = flags.DEFINE_string(
 )
 
 
-def main(argv):
+def main(argv: list[str]) -> None:
     """Print what is ready, one dataset after the other; with `all`, one that fails stops no other."""
     del argv
     import sys

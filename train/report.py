@@ -9,7 +9,7 @@ _OUTPUT = flags.DEFINE_string(
 )
 
 
-def main(argv):
+def main(argv: list[str]) -> None:
     """Write the report and print its tables. Folders of runs or studies, `study.json`s, published loss series."""
     from train.errors import UserError
     from train.reports import report

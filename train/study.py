@@ -18,7 +18,7 @@ _MUTE = flags.DEFINE_bool(
 )
 
 
-def main(argv):
+def main(argv: list[str]) -> None:
     """Train, or go on; the last lines are the study's table."""
     del argv
     from train.runtime import compilation, workdir

@@ -100,7 +100,10 @@ def test_workdir_name_depends_on_what_defines_the_result():
     assert path(base, 'configs/a.py:smoke') == path(
         runs.config(epochs=99, data_dir='x'), 'configs/a.py'
     )
-    assert path(base, 'configs/a.py') != path(runs.config(lr=0.5), 'configs/a.py')
+    for fields in ({'lr': 0.5}, {'on_nan': 'rollback'}, {'mlp_flow': {'start': 'whiten'}}):
+        assert path(base, 'configs/a.py') != path(runs.config(**fields), 'configs/a.py')
+    of_other_models = runs.config(vlae={'n_update': 9}, kl='analytic')
+    assert path(base, 'configs/a.py') == path(of_other_models, 'configs/a.py')
     assert path(base, 'configs/a.py').startswith('runs/a-')
 
 

@@ -50,3 +50,37 @@ def test_whitening_start_needs_rows():
 def test_image_flow_refuses_a_prior_that_it_does_not_have():
     with pytest.raises(UserError, match='gaussian on images; found logistic'):
         model_of(model='flow', prior='logistic', **BINARY)
+
+
+@pytest.mark.parametrize(
+    ('model', 'sizes', 'seen'),
+    [
+        ('nice', {'hidden_units': 16, 'hidden_layers': 1, 'num_couplings': 2}, BINARY),
+        ('flow', {'hidden': (16,), 'num_couplings': 2}, POINTS),
+        ('flow', {'scales': 2, 'couplings_per_scale': 2, 'width': 8, 'depth': 2}, BINARY),
+        ('flow', {'growth': 4}, BINARY),
+        ('study_vae', {'hidden': (32, 16), 'latent_dim': 3}, POINTS),
+        ('study_vae', {'hidden': (32,)}, BINARY),
+        ('lvae', {'hidden': (32, 16), 'latent_dims': (4, 2)}, POINTS),
+        ('draw', {'hidden': 32, 'latent_dim': 4}, BINARY),
+    ],
+)
+def test_sizes_of_every_model_can_be_set(model, sizes, seen):
+    given = {**seen, 'model': model}
+    if model == 'nice':
+        given['preprocessing'] = 'logit'
+    assert 0 < count(**given, **{model: sizes}) < count(**given)
+
+
+def test_steps_of_draw_can_be_set():
+    assert model_of(model='draw', draw={'num_steps': 3}, **BINARY).num_steps == 3
+
+
+def test_levels_of_the_ladder_must_agree():
+    with pytest.raises(UserError, match='one entry per level'):
+        model_of(model='lvae', lvae={'hidden': (32,)}, **POINTS)
+
+
+def test_scales_that_the_image_cannot_be_halved_to_are_refused():
+    with pytest.raises(UserError, match=r'config\.flow\.scales .* found 4 for 28 x 28'):
+        model_of(model='flow', flow={'scales': 4}, **BINARY)

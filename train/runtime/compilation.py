@@ -17,25 +17,26 @@ OFF = 'off'
 def use_cache(place: str) -> None:
     """Keep compiled programs in a folder from now on, and take from it what is there; see `config.compilation_cache`.
 
-    place: the folder; empty: what JAX_COMPILATION_CACHE_DIR names, else one in the user's cache; 'off': none. Where the
-    folder cannot be written there is none either, and one sentence says so.
+    place: the folder; empty: what JAX_COMPILATION_CACHE_DIR names, else `default_folder`; 'off': none. A folder that
+    cannot be written is left alone, which one sentence says.
     """
     if place == OFF:
         jax.config.update('jax_enable_compilation_cache', False)
         return
-    folder = place or jax.config.jax_compilation_cache_dir or str(default_folder())
-    if '://' not in folder and not _is_writable(pathlib.Path(folder).expanduser()):
-        logging.warning('Compiled programs are not kept: %s cannot be written.', folder)
+    try:
+        folder = _made(place or jax.config.read('jax_compilation_cache_dir') or default_folder())
+    except (OSError, RuntimeError) as error:  # RuntimeError: a user without a home
+        logging.warning('Compiled programs are not kept for the next start (%s).', error)
         jax.config.update('jax_enable_compilation_cache', False)
         return
-    jax.config.update('jax_compilation_cache_dir', os.path.expanduser(folder))
+    jax.config.update('jax_compilation_cache_dir', folder)
     jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.0)
     # A program that cannot be read is compiled, one that cannot be written is compiled again next time.
     warnings.filterwarnings('ignore', 'Error (reading|writing) persistent compilation cache entry')
 
 
 def default_folder() -> pathlib.Path:
-    """In the user's cache, one for each kind of processor and number of threads: programs are made for both."""
+    """In the user's cache, one for each kind of processor and number of threads, for which programs are made."""
     known = f'{platform.machine()} {_processor()} {os.environ.get("NPROC")}'
     return user_cache() / 'programs' / hashlib.sha256(known.encode()).hexdigest()[:12]
 
@@ -49,9 +50,12 @@ def _processor() -> str:
     return '\n'.join(line for line in core if line.startswith(('model name', 'flags', 'Features')))
 
 
-def _is_writable(folder: pathlib.Path) -> bool:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return False
-    return os.access(folder, os.W_OK)
+def _made(place: str | os.PathLike) -> str:
+    """The folder's path, once it is there and can be written; a bucket is taken as it is."""
+    if '://' in str(place):
+        return str(place)
+    folder = pathlib.Path(place).expanduser().absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(f'{folder} cannot be written')
+    return str(folder)

@@ -6,14 +6,18 @@ import json
 import math
 import os
 import pathlib
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
 
 from etils import epath
 
 from train.config import changed, completed, defining
 from train.errors import UserError
 
+Fields = Collection[str] | Mapping[str, Any]  # names, or name -> type
 
-def default_path(config, config_file, prefix=''):
+
+def default_path(config: Any, config_file: str, prefix: str = '') -> str:
     """`runs/<prefix><config>-<hash of the defining fields that are not at their defaults>`.
 
     The same command gives the same folder, whatever fields are added later.
@@ -23,7 +27,7 @@ def default_path(config, config_file, prefix=''):
     return f'runs/{prefix}{name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}'
 
 
-def resolve(path):
+def resolve(path: Any) -> epath.Path:
     """An epath; local paths are made absolute, anything with a scheme stays as it is."""
     try:
         return epath.Path(path if '://' in str(path) else os.path.abspath(path))
@@ -33,13 +37,13 @@ def resolve(path):
         ) from error
 
 
-def output(path, name):
+def output(path: Any, name: str) -> epath.Path:
     """Where a command writes: `path`, or `path/name` where that is a folder or ends as one."""
     found = resolve(path)
     return found / name if str(path).endswith('/') or found.is_dir() else found
 
 
-def check_reachable(workdir):
+def check_reachable(workdir: epath.Path) -> None:
     """Refuse a bucket that cannot be reached from here."""
     if '://' not in str(workdir):
         return
@@ -53,20 +57,20 @@ def check_reachable(workdir):
         ) from error
 
 
-def steps(workdir):
+def steps(workdir: epath.Path) -> list[int]:
     """Steps of the checkpoints in a folder, by their names alone, oldest first."""
     folder = workdir / 'checkpoints'
     names = [path.name for path in folder.iterdir()] if folder.exists() else []
     return sorted(int(name) for name in names if name.isdigit())
 
 
-def make(workdir):
+def make(workdir: epath.Path) -> None:
     """Make the folder; a UserError where that cannot be."""
     with _writable(workdir):
         workdir.mkdir(parents=True, exist_ok=True)
 
 
-def write_config(workdir, config):
+def write_config(workdir: epath.Path, config: Any) -> None:
     """Write `config.json`; a UserError where the folder holds another run or cannot be written."""
     check(workdir, config)
     with _writable(workdir):
@@ -74,7 +78,7 @@ def write_config(workdir, config):
 
 
 @contextlib.contextmanager
-def _writable(workdir):
+def _writable(workdir: epath.Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
@@ -83,7 +87,7 @@ def _writable(workdir):
         ) from error
 
 
-def check(workdir, config):
+def check(workdir: epath.Path, config: Any) -> None:
     """Refuse a folder whose run was made from other defining fields.
 
     A folder without a checkpoint or a result is nobody's run, whatever config was tried there.
@@ -109,7 +113,7 @@ def check(workdir, config):
         )
 
 
-def read_json(path, fields=()):
+def read_json(path: epath.Path, fields: Fields = ()) -> dict[str, Any]:
     """The JSON object in a file; a UserError where it is damaged, or has not all of `fields`, see `require`."""
     try:
         found = json.loads(path.read_text())
@@ -121,7 +125,7 @@ def read_json(path, fields=()):
     return found
 
 
-def require(found, fields, path):
+def require(found: Any, fields: Fields, path: Any) -> None:
     """Refuse what a file holds if it is no JSON object with all of `fields`: names, or name -> type."""
     keys = sorted(found) if isinstance(found, dict) else type(found).__name__
     if not isinstance(found, dict) or not set(fields) <= found.keys():
@@ -138,12 +142,12 @@ def require(found, fields, path):
             )
 
 
-def write_json(path, value):
+def write_json(path: epath.Path, value: Any) -> None:
     """Write a JSON file whole or not at all; numbers that are not finite become null."""
     write_text(path, json.dumps(_finite(value), indent=2, sort_keys=True, allow_nan=False) + '\n')
 
 
-def _finite(value):
+def _finite(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _finite(part) for name, part in value.items()}
     if isinstance(value, list | tuple):
@@ -151,7 +155,7 @@ def _finite(value):
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def write_text(path, text):
+def write_text(path: epath.Path, text: str) -> None:
     """Write a text file whole or not at all."""
     partial = path.parent / f'{path.name}.tmp'
     partial.write_text(text)
