@@ -24,7 +24,7 @@ def use_cache(place: str) -> None:
         jax.config.update('jax_enable_compilation_cache', False)
         return
     try:
-        folder = _made(place or jax.config.read('jax_compilation_cache_dir') or default_folder())
+        folder = _made(place or jax.config.values['jax_compilation_cache_dir'] or default_folder())
     except (OSError, RuntimeError) as error:  # RuntimeError: a user without a home
         logging.warning('Compiled programs are not kept for the next start (%s).', error)
         jax.config.update('jax_enable_compilation_cache', False)
