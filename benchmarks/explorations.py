@@ -4,7 +4,7 @@ import math
 
 from benchmarks import records
 from benchmarks.records import figure
-from train import config as defaults
+from train.config import completed, flat, renamed
 from train.reports.markdown import table
 from train.studies.statistics import student_quantile
 
@@ -33,13 +33,13 @@ def _is_run_of(candidate, found):
     nats, loss = candidate['validation_nats'], found.get('validation_loss')
     if found['split'] != 'test' or nats is None or loss is None:
         return False
-    config = defaults.get_config().to_dict() | found['config']
+    config = flat(completed(found['config'], 'a record'))
     digits = len(str(nats).partition('.')[2])
     return (
         candidate['seeds'] == [config['seed']]
         and all(
             name in config and config[name] == value
-            for name, value in candidate['settings'].items()
+            for name, value in renamed(candidate['settings']).items()
         )
         and round(-loss, digits) == nats
     )

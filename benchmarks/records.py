@@ -12,14 +12,15 @@ import shlex
 import numpy as np
 
 import configs
-from train import config as defaults
+from train import models
+from train.config import completed, flat
+from train.fields import FIELDS
 from train.result import LOOSE_BELOW, decimals
-from train.runtime.workdir import FREE_FIELDS
 from train.studies.convergence import quantile
 from train.studies.statistics import mean_interval
 
 CONFIGS = pathlib.Path(configs.__file__).parent
-# What changes how a run goes or where it is measured; the rest of FREE_FIELDS changes neither.
+# What changes how a run goes or where it is measured; the other fields that define no result change neither.
 SHOWN_FIELDS = {'epochs', 'num_samples', 'importance', 'final_split'}
 
 # quantity of a published entry -> nats of a record, given (found, D)
@@ -145,19 +146,20 @@ def _config_files():
     found = []
     for stem in sorted({path.stem for path in CONFIGS.glob('*.py')} - {'__init__'}):
         module, file = importlib.import_module(f'configs.{stem}'), f'configs/{stem}.py'
-        found.append((file, module.get_config().to_dict()))
+        found.append((file, flat(module.get_config())))
         for variant in sorted(set(re.findall(r'\w+', module.__doc__))):
             with contextlib.suppress(ValueError):  # most words are no variant
-                found.append((f'{file}:{variant}', module.get_config(variant).to_dict()))
+                found.append((f'{file}:{variant}', flat(module.get_config(variant))))
     return found
 
 
 def _overrides(fields, found):
     """The fields in which a record differs from a config; a field younger than the record was at its default."""
-    past = defaults.get_config().to_dict() | found['config']
-    ignored = FREE_FIELDS - SHOWN_FIELDS
+    past = flat(completed(found['config'], 'a record'))
+    ignored = {name for name, field in FIELDS.items() if not field.defines} - SHOWN_FIELDS
+    ignored |= {name for name in FIELDS if not models.has(past['model'], name)}
     if found.get('num_samples') is None:
-        ignored = ignored | {'num_samples', 'importance', 'kl'}  # of latent-variable models alone
+        ignored |= {'num_samples', 'importance'}  # of bounds alone
     return {
         name: past[name]
         for name in sorted(fields)

@@ -1,22 +1,18 @@
 """The sides of `benchmarks.study`, each a child of its own: ten seeds in one program, or ten runs one after another."""
 
-from train.runtime import environment  # first: it prepares forced host devices
+import argparse
 
-environment.prepare()
+import jax
+import ml_collections
 
-import argparse  # noqa: E402  (after the environment is set)
-
-import jax  # noqa: E402
-import ml_collections  # noqa: E402
-
-from benchmarks import children  # noqa: E402
-from configs import study_toy  # noqa: E402
-from train import data as datasets  # noqa: E402
-from train import experiment as experiments  # noqa: E402
-from train.data import batches  # noqa: E402
-from train.data.preprocessing import Preprocessing  # noqa: E402
-from train.step import parallel as on  # noqa: E402
-from train.studies import many_seeds  # noqa: E402
+from benchmarks import children
+from configs import study_toy
+from train import data as datasets
+from train import experiment as experiments
+from train.data import batches
+from train.data.preprocessing import Preprocessing
+from train.step import parallel as on
+from train.studies import many_seeds
 
 
 def config_of(options):

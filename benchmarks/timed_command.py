@@ -13,13 +13,8 @@ import runpy
 import sys
 import time
 
+import jax
 import psutil
-
-from train.runtime import environment
-
-environment.prepare()
-
-import jax  # noqa: E402  (after the environment is set)
 
 COMPILATION = '/jax/core/compile/'
 

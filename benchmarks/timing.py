@@ -7,9 +7,6 @@ import time
 import numpy as np
 
 from train.result import provenance
-from train.runtime import environment
-
-environment.prepare()  # as the commands do: XLA's CPU client, made on first use, has the threads it has in training
 
 RESULTS = pathlib.Path(__file__).resolve().parents[1] / 'results' / 'benchmarks'
 

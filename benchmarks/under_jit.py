@@ -3,7 +3,7 @@
     python -m benchmarks.under_jit [--widths=784,3072] [--batches=128,1000] [--only=NAME,NAME]
 
 Bijectors: both directions with their log-determinants. Models of `train.models.MODELS` with the defaults of
-`configs/default.py`: the objective and its gradient. Without and with the flag of `flows.compiler`, the largest over
+`train/fields.py`: the objective and its gradient. Without and with the flag of `flows.compiler`, the largest over
 all arrays of |difference| / |value|, Frobenius norms, where the other side runs one operation after the other.
 Rounding in float32 alone gives 1e-7 to 1e-5, by how many layers amplify it.
 """

@@ -2,7 +2,7 @@
 
     python -m benchmarks.zoo_steps [--batches=32,128,512] [--models=vae,iaf] [--seconds=1.0]
 
-Every model of `train.models.MODELS` with the defaults of `train/config.py`, on random images of MNIST's size, and
+Every model of `train.models.MODELS` with the defaults of `train/fields.py`, on random images of MNIST's size, and
 those that take vectors on points in the plane too. The whole step is measured: noise, preprocessing, gradient, update,
 finite checks; compilation is left out.
 """

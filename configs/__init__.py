@@ -1,1 +1,1 @@
-"""One file per published experiment; `default.py` documents the shared fields."""
+"""One file per published experiment; `python -m train.main --help` has the fields that they set."""

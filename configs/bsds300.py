@@ -8,10 +8,12 @@ for the flow, so compare `nats_data_space` of the result. The authors published 
 tables; these are ours.
 """
 
+from ml_collections import ConfigDict
+
 from train import config as defaults
 
 
-def get_config(variant=''):
+def get_config(variant: str = '') -> ConfigDict:
     """The experiment, or its `smoke` variant that ends in seconds."""
     config = defaults.get_config()
     config.dataset = 'bsds300'

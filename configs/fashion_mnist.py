@@ -6,17 +6,19 @@ Logit space, lambda 1e-6, 50,000 / 10,000 / 10,000 as on MNIST. No figure is pub
 gradient and slope are those that won on MNIST; it has not been run to its end here.
 """
 
+from ml_collections import ConfigDict
+
 from train import config as defaults
 
 
-def get_config(variant=''):
+def get_config(variant: str = '') -> ConfigDict:
     """The experiment, or its `smoke` variant that ends in seconds."""
     config = defaults.get_config()
     config.dataset = 'fashion_mnist'
     config.preprocessing = 'logit'
     config.alpha = 0.2
-    config.start = 'whiten'
-    config.gradient = 'equivariant'
+    config.mlp_flow.start = 'whiten'
+    config.mlp_flow.gradient = 'equivariant'
     config.optimizer = 'equivariant'
     config.lr = 1e-3
     config.warmup = 1000

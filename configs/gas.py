@@ -6,10 +6,12 @@ MAF's table and splits: 852,174 / 94,685 / 105,206 rows of 8 numbers. Published:
 (2 standard errors). The authors published no settings for the tables; these are ours.
 """
 
+from ml_collections import ConfigDict
+
 from train import config as defaults
 
 
-def get_config(variant=''):
+def get_config(variant: str = '') -> ConfigDict:
     """The experiment, or its `smoke` variant that ends in seconds."""
     config = defaults.get_config()
     config.dataset = 'gas'

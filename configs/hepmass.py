@@ -6,10 +6,12 @@ MAF's table and splits: 315,123 / 35,013 / 174,987 rows of 21 numbers. Published
 nats (2 standard errors). The authors published no settings for the tables; these are ours.
 """
 
+from ml_collections import ConfigDict
+
 from train import config as defaults
 
 
-def get_config(variant=''):
+def get_config(variant: str = '') -> ConfigDict:
     """The experiment, or its `smoke` variant that ends in seconds."""
     config = defaults.get_config()
     config.dataset = 'hepmass'

@@ -9,10 +9,12 @@ Obtained: -1377.5 +- 1.4, stopped early after epoch 32, best after epoch 2. `pyt
 repeats the published training itself: -1373.2 +- 1.4.
 """
 
+from ml_collections import ConfigDict
+
 from train import config as defaults
 
 
-def get_config(variant=''):
+def get_config(variant: str = '') -> ConfigDict:
     """The experiment, or its `smoke` variant that ends in seconds."""
     config = defaults.get_config()
     config.dataset = 'mnist'

@@ -12,10 +12,12 @@ at random, the even components drive first, decay 0.999, 25,000 steps of 200; it
 figure.
 """
 
+from ml_collections import ConfigDict
+
 from train import config as defaults
 
 
-def get_config(variant=''):
+def get_config(variant: str = '') -> ConfigDict:
     """The experiment, the setting of the PyTorch code, or the `smoke` variant that ends in seconds."""
     config = defaults.get_config()
     config.dataset = 'cifar10'
@@ -23,8 +25,8 @@ def get_config(variant=''):
     config.symmetric_range = True
     config.model = 'nice'
     config.prior = 'logistic'
-    config.hidden_layers = 4
-    config.hidden_units = 2000
+    config.nice.hidden_layers = 4
+    config.nice.hidden_units = 2000
     config.batch_size = 200
     config.lr = 1e-3
     config.b2 = 0.99
@@ -35,14 +37,13 @@ def get_config(variant=''):
     pytorch = {
         'symmetric_range': False,
         'flip': True,
-        'partition': 'even_first',
+        'nice': {'partition': 'even_first'},
         'b2': 0.999,
         'epochs': 112,
     }
     smoke = {
         'epochs': 1,
-        'hidden_layers': 1,
-        'hidden_units': 64,
+        'nice': {'hidden_layers': 1, 'hidden_units': 64},
         'max_rows': 2000,
         'preprocessing': 'mean',
     }

@@ -8,20 +8,22 @@ with epsilon 1e-4, 25,000 steps of 200. The code publishes no figure, and its me
 was that of MNIST; here it is Fashion-MNIST's.
 """
 
+from ml_collections import ConfigDict
+
 from train import config as defaults
 
 
-def get_config(variant=''):
+def get_config(variant: str = '') -> ConfigDict:
     """The experiment, or its `smoke` variant that ends in seconds."""
     config = defaults.get_config()
     config.dataset = 'fashion_mnist'
     config.preprocessing = 'mean'
     config.model = 'nice'
     config.prior = 'logistic'
-    config.partition = 'even_first'
+    config.nice.partition = 'even_first'
     config.batch_size = 200
     config.lr = 1e-3
     config.eps = 1e-4
     config.epochs = 100
-    smoke = {'epochs': 1, 'hidden_layers': 1, 'hidden_units': 64}
+    smoke = {'epochs': 1, 'nice': {'hidden_layers': 1, 'hidden_units': 64}}
     return defaults.with_variant(config, variant, {'smoke': smoke})

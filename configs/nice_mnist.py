@@ -10,10 +10,12 @@ PyTorch code (fmu2/NICE): pixels centred, the even components drive first, decay
 of 200; it publishes no figure.
 """
 
+from ml_collections import ConfigDict
+
 from train import config as defaults
 
 
-def get_config(variant=''):
+def get_config(variant: str = '') -> ConfigDict:
     """The experiment, the setting of the PyTorch code, or the `smoke` variant that ends in seconds."""
     config = defaults.get_config()
     config.dataset = 'mnist'
@@ -25,6 +27,11 @@ def get_config(variant=''):
     config.eps = 1e-4
     config.epochs = 1500
     config.look_ahead = 100
-    pytorch = {'preprocessing': 'mean', 'partition': 'even_first', 'b2': 0.999, 'epochs': 100}
-    smoke = {'epochs': 1, 'hidden_layers': 1, 'hidden_units': 64}
+    pytorch = {
+        'preprocessing': 'mean',
+        'nice': {'partition': 'even_first'},
+        'b2': 0.999,
+        'epochs': 100,
+    }
+    smoke = {'epochs': 1, 'nice': {'hidden_layers': 1, 'hidden_units': 64}}
     return defaults.with_variant(config, variant, {'smoke': smoke, 'pytorch': pytorch})

@@ -11,18 +11,20 @@ public PyTorch code (fmu2/NICE): the even components drive first, decay 0.999, 2
 it publishes no figure.
 """
 
+from ml_collections import ConfigDict
+
 from train import config as defaults
 
 
-def get_config(variant=''):
+def get_config(variant: str = '') -> ConfigDict:
     """The experiment, the setting of the PyTorch code, or the `smoke` variant that ends in seconds."""
     config = defaults.get_config()
     config.dataset = 'svhn_cropped'
     config.preprocessing = 'zca'
     config.model = 'nice'
     config.prior = 'logistic'
-    config.hidden_layers = 4
-    config.hidden_units = 2000
+    config.nice.hidden_layers = 4
+    config.nice.hidden_units = 2000
     config.batch_size = 200
     config.lr = 1e-3
     config.b2 = 0.99
@@ -30,11 +32,10 @@ def get_config(variant=''):
     config.epochs = 1500
     config.look_ahead = 100
     config.steps_per_call = 10
-    pytorch = {'partition': 'even_first', 'b2': 0.999, 'epochs': 76}
+    pytorch = {'nice': {'partition': 'even_first'}, 'b2': 0.999, 'epochs': 76}
     smoke = {
         'epochs': 1,
-        'hidden_layers': 1,
-        'hidden_units': 64,
+        'nice': {'hidden_layers': 1, 'hidden_units': 64},
         'max_rows': 2000,
         'preprocessing': 'mean',
     }

@@ -10,14 +10,16 @@ of ten lost); Omniglot DRAW 117.42, DRAW2 117.62, DRAW3 114.96, DRAW4 115.28, wh
 109.56, 108.32). Published rate: 1e-3 (flow: 1e-4), constant for 150 epochs, then falling to zero at epoch 1000. Here
 all models have one budget, and a cosine that ends with it; a shorter study sets `epochs` and `schedule_steps` (390
 steps an epoch on MNIST, 120 on Omniglot). The weight of the KL grows over 3,900 steps, published: over 100 epochs. The
-ladder VAE merges its encoder with the prior; `--config.separate_merge=True` gives it the published networks of its own.
-`--config.attention=N` lets DRAW read and write windows of N x N filters, which the published study did not use.
+ladder VAE merges its encoder with the prior; `--config.lvae.separate_merge=True` gives it the published networks of its
+own. `--config.draw.attention=N` lets DRAW read and write windows of N x N filters, which the published study did not.
 """
+
+from ml_collections import ConfigDict
 
 from train import config as defaults
 
 
-def get_config(variant=''):
+def get_config(variant: str = '') -> ConfigDict:
     """The study, or its `smoke` variant that ends in seconds for the VAE."""
     config = defaults.get_config()
     config.model = 'study_vae'

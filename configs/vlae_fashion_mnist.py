@@ -10,9 +10,11 @@ The published code trains on all 60,000 images; here 10,000 of them validate.
 It has not been run to its end here.
 """
 
+from ml_collections import ConfigDict
+
 from configs import vlae_mnist
 
 
-def get_config(variant=''):
+def get_config(variant: str = '') -> ConfigDict:
     """The experiment, or its variant `release`, `pixels` or `smoke`."""
     return vlae_mnist.of_dataset('fashion_mnist', variant)

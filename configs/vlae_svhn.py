@@ -11,9 +11,11 @@ validates.
 It has not been run to its end here.
 """
 
+from ml_collections import ConfigDict
+
 from configs import vlae_mnist
 
 
-def get_config(variant=''):
+def get_config(variant: str = '') -> ConfigDict:
     """The experiment, or its variant `release`, `pixels` or `smoke`."""
     return vlae_mnist.of_dataset('svhn_cropped', variant)

@@ -29,8 +29,10 @@ MOST_MAPS = 15_000
 
 @pytest.fixture(scope='session', autouse=True)
 def compiled_once(tmp_path_factory):
-    """Programs that several tests of a process compile are compiled once."""
-    jax.config.update('jax_compilation_cache_dir', str(tmp_path_factory.mktemp('compiled')))
+    """Programs that several tests of a process, or the commands they run, compile are compiled once."""
+    folder = str(tmp_path_factory.mktemp('compiled'))
+    os.environ['JAX_COMPILATION_CACHE_DIR'] = folder
+    jax.config.update('jax_compilation_cache_dir', folder)
     jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.2)
 
 

@@ -47,7 +47,13 @@ def short_study(folder, devices):
     from train.studies import training
 
     config = runs.config(
-        **{'model': 'flow', 'num_couplings': 2, 'num_seeds': 3, 'seed_data': 0, 'toy_size': 2048},
+        **{
+            'model': 'flow',
+            'flow.num_couplings': 2,
+            'num_seeds': 3,
+            'seed_data': 0,
+            'toy_size': 2048,
+        },
         **{'epochs': 15, 'lr': 1e-3, 'steps_per_call': 4, 'num_devices': devices},
     )
     return training.run(config, epath.Path(folder))

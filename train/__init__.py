@@ -1,8 +1,8 @@
-"""The trainer: commands, loop, step, data."""
+"""The trainer: commands, loop, step, data. On import the process environment is prepared for JAX and TensorFlow."""
 
 from train.runtime import environment
 
-environment.set_xla_flag()
+environment.prepare()
 
 
 def load(workdir):

@@ -4,24 +4,19 @@ import functools
 import re
 import signal
 import sys
+from collections.abc import Callable
+from logging import INFO, LogRecord
+from typing import Any, NoReturn
 
-from train.runtime import environment
+from absl import app, flags, logging
 
-environment.prepare()
+from train.errors import NonFiniteError, SignalledError, StoppedError, UserError
 
-from logging import INFO  # noqa: E402  (after the environment is set)
-
-from absl import app, flags, logging  # noqa: E402
-
-from train.errors import (  # noqa: E402
-    NonFiniteError,
-    SignalledError,
-    StoppedError,
-    UserError,
-)
+Main = Callable[[list[str]], None]
+HELP = {'--help', '-help', '-h', '--helpshort'}
 
 
-def run(main, *, takes_arguments=False):
+def run(main: Main, *, takes_arguments: bool = False) -> None:
     """Run `main(argv)` as the command of this process and exit with its code.
 
     What a user can mend is printed as one sentence on stderr: exit code 1, 2 for flags, 3 where numbers broke, 4 where
@@ -42,14 +37,14 @@ def run(main, *, takes_arguments=False):
         sys.exit(error.exit_code)
 
 
-def _leave(number, frame):
+def _leave(number: int, frame: Any) -> None:
     """End with one sentence on a signal that comes outside of training; a second one ends at once."""
     del frame
     signal.signal(number, signal.SIG_DFL)
     raise SignalledError(signal.Signals(number))
 
 
-def config_of(holder):
+def config_of(holder: flags.FlagHolder) -> tuple[Any, str]:
     """(frozen config, name of its file) of a config flag.
 
     Raises UserError where the file is missing or was not named, and for fields that the model does not have.
@@ -57,7 +52,7 @@ def config_of(holder):
     import ml_collections
     from ml_collections import config_flags
 
-    from train import models
+    from train import config as defaults
 
     flag = flags.FLAGS[holder.name]
     if not flag.present:
@@ -69,21 +64,21 @@ def config_of(holder):
         raise UserError(
             f'--config must name a config file, found none at {name}; try --config=configs/mnist.py.'
         ) from error
-    models.check_fields(config, given=config_flags.get_override_values(flag))
+    defaults.check_fields(config, given=config_flags.get_override_values(flag))
     return config, name
 
 
-def _worth_reading(record):
+def _worth_reading(record: LogRecord) -> bool:
     """Drop what libraries tell of each of their own steps, and Orbax's tracebacks; their warnings stay.
 
     Orbax raises what its threads met again where a run waits for a save, which says it in one sentence.
     """
     own_step = re.search(r'site-packages/(orbax|jax|tensorflow_datasets)/', record.pathname)
     traceback = record.exc_info and '/orbax/' in record.pathname
-    return not traceback and (record.levelno > INFO or not own_step)
+    return not traceback and bool(record.levelno > INFO or not own_step)
 
 
-def _unraisable(unraisable):
+def _unraisable(unraisable: Any) -> None:
     """Pass on what cannot be raised, but for what an event loop of Orbax left behind when its save failed."""
     closed = isinstance(unraisable.exc_value, RuntimeError) and 'Event loop is closed' in str(
         unraisable.exc_value
@@ -92,7 +87,7 @@ def _unraisable(unraisable):
         sys.__unraisablehook__(unraisable)
 
 
-def _guarded(main, argv):
+def _guarded(main: Main, argv: list[str]) -> int:
     try:
         main(argv)
     except (UserError, NonFiniteError, StoppedError) as error:
@@ -107,12 +102,15 @@ def _guarded(main, argv):
     return 0
 
 
-def _parse(argv, *, takes_arguments):
+def _parse(argv: list[str], *, takes_arguments: bool) -> list[str]:
     """Parse flags; a config field or value that does not exist ends the process with one sentence."""
+    if HELP.intersection(argv):
+        print(_help())
+        sys.exit()
     try:
         rest = flags.FLAGS(argv)
     except AttributeError as error:
-        _refuse(f'The config has no such field: {_last_line(error)}')
+        _refuse(_renamed(argv) or f'The config has no such field: {_last_line(error)}')
     except SyntaxError as error:
         _refuse(f'--config must name a Python file; found {error}.')
     except (flags.Error, TypeError, ValueError, KeyError, OSError) as error:
@@ -122,12 +120,35 @@ def _parse(argv, *, takes_arguments):
     return rest
 
 
-def _refuse(sentence):
+def _help() -> str:
+    """What a command does, its flags and, where it takes a config, the config's fields."""
+    from train import listing
+
+    parts = [
+        (sys.modules['__main__'].__doc__ or '').strip(),
+        flags.FLAGS.main_module_help().strip(),
+    ]
+    return '\n\n'.join([*parts, *([listing.config_fields()] if 'config' in flags.FLAGS else [])])
+
+
+def _renamed(argv: list[str]) -> str:
+    """One sentence on the first field of a command line that has another name today, '' if there is none."""
+    from train.config import RENAMED
+
+    for argument in argv:
+        name = argument.lstrip('-').removeprefix('config.').partition('=')[0]
+        if name in RENAMED:
+            names = ' and '.join(f'config.{new}' for new in RENAMED[name])
+            return f'config.{name} is called {names} now; see --help for all fields.'
+    return ''
+
+
+def _refuse(sentence: str) -> NoReturn:
     print(sentence, file=sys.stderr)
     sys.exit(2)
 
 
-def _last_line(error):
+def _last_line(error: BaseException) -> str:
     """The message without what a library has put before it, as one line."""
     text = str(error.args[0] if error.args else error)
     if 'Traceback' in text:

@@ -7,9 +7,9 @@ first N of the split alone, where many samples of all of them would take too lon
 to the family of its posteriors, how much to the encoder.
 """
 
-from train import cli  # first: it prepares the environment
+from absl import flags
 
-from absl import flags  # isort: skip
+from train import cli
 
 _WORKDIR = flags.DEFINE_string('workdir', None, 'Folder of the run.', required=True)
 _SPLIT = flags.DEFINE_enum('split', 'validation', ['validation', 'test'], 'What to evaluate on.')
@@ -30,7 +30,7 @@ _DATA_DIR = flags.DEFINE_string(
 GAP_EXAMPLES = 100  # each is optimised for
 
 
-def main(argv):
+def main(argv: list[str]) -> None:
     """Print the likelihood of the best checkpoint; a look at the test split is counted in the workdir."""
     del argv
     import json
@@ -39,11 +39,12 @@ def main(argv):
     from train import data as datasets
     from train import experiment as experiments
     from train.diagnostics import gaps
-    from train.runtime import workdir
+    from train.runtime import compilation, workdir
     from train.runtime.checkpoint import reading
 
     folder = workdir.resolve(_WORKDIR.value)
     config = pretrained.read_config(folder)
+    compilation.use_cache(config.compilation_cache)
     if _NUM_SAMPLES.value:
         config.num_samples = _NUM_SAMPLES.value
     if _IMPORTANCE.value:

@@ -11,8 +11,9 @@ import optax
 from absl import logging
 from ml_collections import FrozenConfigDict as Config
 
+from train import config as defaults
 from train import data as datasets
-from train import models, ranges
+from train import models
 from train.data import batches
 from train.data.batches import Source
 from train.data.preprocessing import Preprocessing
@@ -91,7 +92,7 @@ def create(config: Config, *, lay_out: LayOut = _one_seed) -> Experiment:
 
     lay_out: what lies where, given the config and the devices, of a single run unless said otherwise.
     """
-    ranges.check(config)
+    defaults.check(config)
     description = datasets.describe(config)
     layout = lay_out(config, on.choose(config.num_devices))
     shares = layout.shares.num_devices

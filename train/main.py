@@ -1,9 +1,9 @@
 """Train a config: `python -m train.main --config=configs/mnist.py [--config.FIELD=VALUE ...] [--workdir=FOLDER]`."""
 
-from train import cli  # first: it prepares the environment
+from absl import flags, logging
+from ml_collections import config_flags
 
-from absl import flags, logging  # isort: skip
-from ml_collections import config_flags  # isort: skip
+from train import cli, listing
 
 _CONFIG = config_flags.DEFINE_config_file(
     'config', None, 'A file of configs/, with :variant behind it for a variant.', lock_config=True
@@ -18,6 +18,7 @@ _MUTE = flags.DEFINE_bool(
     False,
     'No progress bar and no line of each epoch; what goes wrong and the end are printed.',
 )
+_LIST = flags.DEFINE_bool('list', False, 'Print the models, configs and datasets there are.')
 
 _COORDINATOR = flags.DEFINE_string(
     'coordinator_address', None, 'host:port of the first process, for several processes.'
@@ -26,12 +27,15 @@ _PROCESSES = flags.DEFINE_integer('num_processes', None, 'How many processes tra
 _PROCESS = flags.DEFINE_integer('process_id', None, 'Which of them this is, from 0.')
 
 
-def main(argv):
+def main(argv: list[str]) -> None:
     """Train, or go on, or say that the run is finished; the last line is the test likelihood."""
     del argv
+    if _LIST.value:
+        print(listing.everything())
+        return
     from train import loop
     from train.errors import UserError
-    from train.runtime import processes, workdir
+    from train.runtime import compilation, processes, workdir
 
     config, name = cli.config_of(_CONFIG)
     if config.num_seeds != 1:
@@ -40,6 +44,7 @@ def main(argv):
             '--config.num_seeds=1.'
         )
     processes.join(_COORDINATOR.value, _PROCESSES.value, _PROCESS.value)
+    compilation.use_cache(config.compilation_cache)
     path = _WORKDIR.value or workdir.default_path(config, name)
     folder = workdir.resolve(path)
     logging.info('Workdir: %s', folder)

@@ -1,74 +1,74 @@
-"""The models that `config.model` names, built from plain fields."""
+"""The models that `config.model` names: what each is, the fields it has, and how it is built from them.
 
-from flows import (
-    MLP,
-    NICE,
-    BoundedAffine,
-    CouplingFlow,
-    ImageFlow,
-    MLPFlow,
-    MultiScaleFlow,
-    RelativeAffine,
-    choose,
-)
-from train import config as defaults
-from train.components import ACTIVATIONS, BASE_DENSITIES, PARTITIONS
+A row of `MODELS` is all that the trainer has to know of a new model. Its libraries are imported where it is built, so
+that `--help` and `--list` start at once.
+"""
+
+import dataclasses
+from collections.abc import Callable, Collection
+from typing import Any
+
+from train import rules
 from train.errors import UserError
-from train.step.parallel import AXIS
-from vaes import (
-    DRAW,
-    IAFVAE,
-    SAVAE,
-    VAE,
-    VLAE,
-    BernoulliLikelihood,
-    ConvergenceVAE,
-    HouseholderVAE,
-    IndependentGaussian,
-    LadderVAE,
-)
+from train.rules import Field
+
+Build = Callable[[Any, Any], Any]  # (config, description of the dataset) -> Linen module
 
 
-def _mlp_flow(config, description):
-    if config.start == 'whiten' and config.init_examples < 2:
+def _mlp_flow(config: Any, description: Any) -> Any:
+    from flows import MLPFlow, RelativeAffine, choose
+    from train.components import ACTIVATIONS, BASE_DENSITIES
+
+    if config.mlp_flow.start == 'whiten' and config.init_examples < 2:
         raise ValueError(
-            'config.start=whiten is made from training rows and needs config.init_examples of at least 2; '
+            'config.mlp_flow.start=whiten is made from training rows and needs config.init_examples of at least 2; '
             f'found {config.init_examples}.'
         )
     return MLPFlow(
         num_layers=config.num_layers,
         activation=choose('nonlinearity', config.nonlinearity, ACTIVATIONS)(config.alpha),
-        layer=RelativeAffine(
-            use_bias=config.bias,
-            gradient=config.gradient,
-            refresh_every=config.refresh_every,
-            inversion=config.inversion,
-            start=config.start,
-        ),
+        layer=RelativeAffine(use_bias=config.bias, **config.mlp_flow),
         base=choose('prior', config.prior, BASE_DENSITIES),
     )
 
 
-def _nice(config, description):
-    masks, mixing = choose('partition', config.partition, PARTITIONS)(config.num_couplings)
+def _nice(config: Any, description: Any) -> Any:
+    from flows import MLP, NICE, choose
+    from train.components import BASE_DENSITIES, PARTITIONS
+
+    sizes = config.nice
+    masks, mixing = choose('partition', sizes.partition, PARTITIONS)(sizes.num_couplings)
     return NICE(
         masks=masks,
         mixing=mixing,
-        conditioner=MLP(config.hidden_layers, config.hidden_units),
+        conditioner=MLP(sizes.hidden_layers, sizes.hidden_units),
         base=choose('prior', config.prior, BASE_DENSITIES),
     )
 
 
-def _flow(config, description):
+def _flow(config: Any, description: Any) -> Any:
+    from flows import (
+        BoundedAffine,
+        CouplingFlow,
+        DenseNet,
+        ImageFlow,
+        MLPConditioner,
+        MultiScaleFlow,
+        choose,
+    )
+    from train.components import BASE_DENSITIES
+
+    sizes = config.flow
     if len(description.shape) == 1:
-        if config.num_couplings < 1:
+        if sizes.num_couplings < 1:
             raise ValueError(
-                f'config.model=flow needs config.num_couplings of at least 1; found {config.num_couplings}.'
+                f'config.model=flow needs config.flow.num_couplings of at least 1; found {sizes.num_couplings}.'
             )
         return CouplingFlow(
             num_features=description.num_features,
-            num_couplings=config.num_couplings,
-            transformer=BoundedAffine(config.log_scale_bound),
+            num_couplings=sizes.num_couplings,
+            conditioner=MLPConditioner(sizes.hidden),
+            transformer=BoundedAffine(sizes.log_scale_bound),
             base=choose('prior', config.prior, BASE_DENSITIES),
         )
     _check_binary(config)
@@ -76,38 +76,61 @@ def _flow(config, description):
         raise ValueError(
             f'config.model=flow has config.prior=gaussian on images; found {config.prior}.'
         )
-    flow = MultiScaleFlow(transformer=BoundedAffine(config.log_scale_bound))
+    if any(side % 2 ** (sizes.scales - 1) for side in description.shape[:2]):
+        raise ValueError(
+            'config.flow.scales must halve the sides of the images scales - 1 times without a rest; found '
+            f'{sizes.scales} for {description.shape[0]} x {description.shape[1]}.'
+        )
+    flow = MultiScaleFlow(
+        scales=sizes.scales,
+        couplings=sizes.couplings_per_scale,
+        conditioner=DenseNet(sizes.width, sizes.depth, sizes.growth),
+        transformer=BoundedAffine(sizes.log_scale_bound),
+    )
     return ImageFlow(shape=description.shape, flow=flow)
 
 
-def _study_vae(config, description):
-    sizes = TOY_SIZES if len(description.shape) == 1 else {}
+# The published sizes for vectors; those for images are the models' defaults.
+STUDY_VAE_OF_VECTORS = {'hidden': (128,) * 3, 'latent_dim': 4}
+LVAE_OF_VECTORS = {'hidden': (128,) * 3, 'latent_dims': (4,) * 3}
+
+
+def _study_vae(config: Any, description: Any) -> Any:
+    from vaes import ConvergenceVAE
+
     return ConvergenceVAE(
         num_features=description.num_features,
         output=_output(config, description),
         kl=config.kl,
         kl_warmup_steps=config.kl_warmup_steps,
-        **sizes,
+        **_sizes(config.study_vae, description, STUDY_VAE_OF_VECTORS),
     )
 
 
-def _lvae(config, description):
-    sizes = {}
-    if len(description.shape) == 1:
-        sizes = {'hidden': (128,) * 3, 'latent_dims': (4,) * 3}
+def _lvae(config: Any, description: Any) -> Any:
+    from train.step.parallel import AXIS
+    from vaes import LadderVAE
+
     return LadderVAE(
         num_features=description.num_features,
         output=_output(config, description),
-        separate_merge=config.separate_merge,
         axis_name=AXIS,
         kl=config.kl,
         kl_warmup_steps=config.kl_warmup_steps,
-        **sizes,
+        **_sizes(config.lvae, description, LVAE_OF_VECTORS),
     )
 
 
-def _draw(read_error, accumulate):
-    def build(config, description):
+def _sizes(given: Any, description: Any, of_vectors: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a group that are set; for those that are left empty the published ones of vectors or images."""
+    published = of_vectors if len(description.shape) == 1 else {}
+    return {**published, **{name: value for name, value in given.items() if value}}
+
+
+def _draw(read_error: bool, accumulate: bool) -> Build:
+    def build(config: Any, description: Any) -> Any:
+        from vaes import DRAW
+
         if len(description.shape) != 3:
             raise ValueError(
                 f'config.model={config.model} reads images, found data of shape {description.shape}: '
@@ -118,23 +141,25 @@ def _draw(read_error, accumulate):
             shape=description.shape,
             read_error=read_error,
             accumulate=accumulate,
-            attention=config.attention or None,
             kl=config.kl,
             kl_warmup_steps=config.kl_warmup_steps,
+            **{**config.draw, 'attention': config.draw.attention or None},
         )
 
     return build
 
 
-def _output(config, description):
+def _output(config: Any, description: Any) -> Any:
     """p(x | f): Gaussian for vectors, Bernoulli for binary images."""
+    from vaes import BernoulliLikelihood, IndependentGaussian
+
     if len(description.shape) == 1:
         return IndependentGaussian()
     _check_binary(config)
     return BernoulliLikelihood()
 
 
-def _check_binary(config):
+def _check_binary(config: Any) -> None:
     if config.preprocessing != 'binarise':
         raise ValueError(
             f'config.model={config.model} models binary images and needs config.preprocessing=binarise; '
@@ -142,90 +167,231 @@ def _check_binary(config):
         )
 
 
-def _laplace_family(model, *names):
-    """A builder of one of the five models that share networks; `names` are its own config fields."""
+def _laplace_family(module: str, group: str | None = None) -> Build:
+    """A builder of one of the five models that share networks. group: its own fields."""
 
-    def build(config, description):
-        if (config.output_dist == 'bernoulli') != (config.preprocessing == 'binarise'):
+    def build(config: Any, description: Any) -> Any:
+        import vaes
+
+        if (config.vae.output_dist == 'bernoulli') != (config.preprocessing == 'binarise'):
             raise ValueError(
-                'config.output_dist=bernoulli and config.preprocessing=binarise go together; found '
-                f'{config.output_dist} with {config.preprocessing}.'
+                'config.vae.output_dist=bernoulli and config.preprocessing=binarise go together; found '
+                f'{config.vae.output_dist} with {config.preprocessing}.'
             )
-        return model(
+        return getattr(vaes, module)(
             num_features=description.num_features,
-            z_dim=config.z_dim,
-            hidden_dim=config.hidden_dim,
-            output_dist=config.output_dist,
-            initialisation=config.initialisation,
             kl=config.kl,
             kl_warmup_steps=config.kl_warmup_steps,
-            **{name: getattr(config, name) for name in names},
+            **config.vae,
+            **(config[group] if group else {}),
         )
 
     return build
 
 
+@dataclasses.dataclass(frozen=True)
+class Model:
+    """A row of the registry.
+
+    about: one line. has: names of the flat fields, and of other models' groups of fields, that it has beside those of
+    every config. own: its own fields, `config.<name of the model>.<field>`. family: models that are compared with each
+    other have one name for it, so that one config sets fields of all of them; empty: it is compared with none.
+    """
+
+    about: str
+    build: Build
+    has: tuple[str, ...] = ()
+    own: tuple[Field, ...] = ()
+    family: str = ''
+
+
 _BOUND = ('kl', 'kl_warmup_steps')
-_LAPLACE = ('z_dim', 'hidden_dim', 'output_dist', 'initialisation', *_BOUND)
+_UNITS = rules.whole(1, rules.MOST_UNITS)
+_LAYERS = rules.whole(0, rules.MOST_LAYERS)
+_WIDEST_WINDOW = 128  # more than the sides of any image here
+
 _MLP_FLOW = (
-    'num_layers',
-    'nonlinearity',
-    'alpha',
-    'bias',
-    'gradient',
-    'refresh_every',
-    'inversion',
+    Field(
+        'gradient',
+        'relative',
+        rules.one_of('relative', 'equivariant', 'ordinary', 'amortised'),
+        'relative: O(D^2); equivariant: the same, for optimizer=equivariant; ordinary: autodiff through slogdet, '
+        'O(D^3); amortised: ordinary with kept inverses',
+    ),
+    Field(
+        'refresh_every', 10, rules.whole(1), 'most steps between two inversions, gradient=amortised'
+    ),
+    Field(
+        'inversion',
+        'lu',
+        rules.one_of('lu', 'newton_schulz'),
+        'for gradient=amortised; newton_schulz: matrix products alone',
+    ),
+    Field(
+        'start',
+        'orthogonal',
+        rules.one_of('orthogonal', 'whiten'),
+        'first weights; whiten: ZCA of what reaches a layer',
+    ),
+)
+_NICE = (
+    Field('num_couplings', 4, _LAYERS, 'additive couplings, before a diagonal scaling'),
+    Field('hidden_layers', 5, _LAYERS, "of each coupling's ReLU network"),
+    Field('hidden_units', 1000, _UNITS, 'of each of these layers'),
+    Field(
+        'partition',
+        'odd_first',
+        rules.one_of('odd_first', 'even_first', 'halves'),
+        'which components drive first',
+    ),
+)
+_FLOW = (
+    Field('num_couplings', 4, _LAYERS, 'affine couplings, on vectors'),
+    Field('hidden', (200, 100), rules.WIDTHS, "widths of a coupling's network, on vectors"),
+    Field('log_scale_bound', 2.0, rules.ABOVE_ZERO, 'largest absolute log-scale of a coupling'),
+    Field('scales', 3, rules.whole(1, 16), 'scales of the multi-scale flow, on images'),
+    Field('couplings_per_scale', 4, rules.whole(1, rules.MOST_LAYERS), 'on images'),
+    Field('width', 64, _UNITS, 'channels inside the DenseNet of a coupling, on images'),
+    Field('depth', 8, rules.whole(1, rules.MOST_LAYERS), 'blocks of the DenseNet, on images'),
+    Field('growth', 16, _UNITS, 'channels that each block of the DenseNet adds, on images'),
+)
+_STUDY_VAE = (
+    Field(
+        'hidden', (), rules.WIDTHS, "widths of the encoder; (): as published for the data's shape"
+    ),
+    Field(
+        'latent_dim', 0, rules.whole(0, rules.MOST_UNITS), 'size of z; 0: as published for the data'
+    ),
+)
+_LVAE = (
+    Field('separate_merge', False, rules.SWITCH, 'q has networks of its own, as published'),
+    Field('hidden', (), rules.WIDTHS, 'width of each level; (): as published for the data'),
+    Field('latent_dims', (), rules.WIDTHS, "size of each level's z; (): as published for the data"),
+)
+_DRAW = (
+    Field(
+        'attention',
+        0,
+        rules.whole(0, _WIDEST_WINDOW),
+        'read and write windows of N x N filters; 0: whole images',
+    ),
+    Field('hidden', 256, _UNITS, 'units of both LSTMs'),
+    Field('latent_dim', 32, _UNITS, 'size of z of a step'),
+    Field('num_steps', 10, rules.whole(1, rules.MOST_LAYERS), 'steps T'),
+)
+_VAE = (
+    Field('z_dim', 50, _UNITS, 'size of z'),
+    Field('hidden_dim', 500, _UNITS, 'of both hidden layers of encoder and decoder'),
+    Field(
+        'output_dist',
+        'gaussian',
+        rules.one_of('gaussian', 'bernoulli'),
+        'bernoulli goes with preprocessing=binarise',
+    ),
+    Field(
+        'initialisation',
+        'unit_variance',
+        rules.one_of('unit_variance', 'published'),
+        'first weights, see vaes/mlp.py',
+    ),
+)
+_SA_VAE = (
+    Field('n_svi_step', 4, _LAYERS, 'steps up the bound'),
+    Field('svi_lr', 0.3, rules.ABOVE_ZERO, 'their length; published: 5e-4'),
+)
+_N_FLOW = Field('n_flow', 4, _LAYERS, 'steps of the flow')
+_IAF_DIM = Field('iaf_dim', 500, _UNITS, 'hidden units of a step')
+_VLAE = (
+    Field('n_update', 4, _LAYERS, 'updates of the mode'),
+    Field('update_lr', 0.5, rules.ABOVE_ZERO, 'of the damped and the decayed rule'),
+    Field(
+        'update_rule',
+        'damped',
+        rules.one_of('damped', 'decayed', 'newton'),
+        'damped, as published; decayed, as first released; newton, with a line search',
+    ),
 )
 
-# The fields that each model has of its own; all other fields of a config are for every model.
-FIELDS = {
-    'mlp_flow': (*_MLP_FLOW, 'start', 'prior'),
-    'nice': ('num_couplings', 'hidden_layers', 'hidden_units', 'partition', 'prior'),
-    'flow': ('num_couplings', 'log_scale_bound', 'prior'),
-    'study_vae': _BOUND,
-    'lvae': ('separate_merge', *_BOUND),
-    **{name: ('attention', *_BOUND) for name in ('draw', 'draw2', 'draw3', 'draw4')},
-    'vae': _LAPLACE,
-    'sa_vae': ('svi_lr', 'n_svi_step', *_LAPLACE),
-    'hf': ('n_flow', *_LAPLACE),
-    'iaf': ('n_flow', 'iaf_dim', *_LAPLACE),
-    'vlae': ('n_update', 'update_lr', 'update_rule', *_LAPLACE),
-}
-# Models that are compared with each other, so that one config sets fields of all of them.
-FAMILIES = (
-    ('mlp_flow',),
-    ('nice',),
-    ('flow', 'study_vae', 'lvae', 'draw', 'draw2', 'draw3', 'draw4'),
-    ('vae', 'sa_vae', 'hf', 'iaf', 'vlae'),
-)
-
-# The published sizes for vectors; those for images are the models' defaults.
-TOY_SIZES = {'hidden': (128,) * 3, 'latent_dim': 4}
+_LAPLACE = (*_BOUND, 'vae')
+_DRAWS = (*_BOUND, 'draw')
 
 MODELS = {
-    'mlp_flow': _mlp_flow,
-    'nice': _nice,
-    'flow': _flow,
-    'study_vae': _study_vae,
-    'lvae': _lvae,
-    'draw': _draw(read_error=True, accumulate=True),
-    'draw2': _draw(read_error=False, accumulate=True),
-    'draw3': _draw(read_error=True, accumulate=False),
-    'draw4': _draw(read_error=False, accumulate=False),
-    'vae': _laplace_family(VAE),
-    'sa_vae': _laplace_family(SAVAE, 'svi_lr', 'n_svi_step'),
-    'hf': _laplace_family(HouseholderVAE, 'n_flow'),
-    'iaf': _laplace_family(IAFVAE, 'n_flow', 'iaf_dim'),
-    'vlae': _laplace_family(VLAE, 'n_update', 'update_lr', 'update_rule'),
+    'mlp_flow': Model(
+        'MLP flow with the relative gradient (Gresele et al. 2020)',
+        _mlp_flow,
+        ('prior', 'num_layers', 'nonlinearity', 'alpha', 'bias'),
+        _MLP_FLOW,
+    ),
+    'nice': Model('additive couplings, NICE (Dinh et al. 2014)', _nice, ('prior',), _NICE),
+    'flow': Model(
+        'affine couplings on vectors, a multi-scale flow on binary images',
+        _flow,
+        ('prior',),
+        _FLOW,
+        'study',
+    ),
+    'study_vae': Model('VAE of the convergence study', _study_vae, _BOUND, _STUDY_VAE, 'study'),
+    'lvae': Model('ladder VAE (Sonderby et al. 2016)', _lvae, _BOUND, _LVAE, 'study'),
+    'draw': Model('DRAW (Gregor et al. 2015)', _draw(True, True), _BOUND, _DRAW, 'study'),
+    'draw2': Model('DRAW that reads no error image', _draw(False, True), _DRAWS, (), 'study'),
+    'draw3': Model('DRAW whose steps replace the canvas', _draw(True, False), _DRAWS, (), 'study'),
+    'draw4': Model('DRAW of draw2 and draw3 at once', _draw(False, False), _DRAWS, (), 'study'),
+    'vae': Model(
+        'variational autoencoder (Kingma, Welling 2013)',
+        _laplace_family('VAE'),
+        _BOUND,
+        _VAE,
+        'laplace',
+    ),
+    'sa_vae': Model(
+        'semi-amortised VAE (Kim et al. 2018)',
+        _laplace_family('SAVAE', 'sa_vae'),
+        _LAPLACE,
+        _SA_VAE,
+        'laplace',
+    ),
+    'hf': Model(
+        'VAE with a Householder flow (Tomczak, Welling 2016)',
+        _laplace_family('HouseholderVAE', 'hf'),
+        _LAPLACE,
+        (_N_FLOW,),
+        'laplace',
+    ),
+    'iaf': Model(
+        'VAE with inverse autoregressive flows (Kingma et al. 2016)',
+        _laplace_family('IAFVAE', 'iaf'),
+        _LAPLACE,
+        (_N_FLOW, _IAF_DIM),
+        'laplace',
+    ),
+    'vlae': Model(
+        'variational Laplace autoencoder (Park et al. 2019)',
+        _laplace_family('VLAE', 'vlae'),
+        _LAPLACE,
+        _VLAE,
+        'laplace',
+    ),
 }
 
 
-def create(config, description):
+def having(field: str) -> tuple[str, ...]:
+    """The models that have a field, by its name behind `config.`; () for a field that every config has."""
+    group = field.partition('.')[0]
+    return tuple(name for name, row in MODELS.items() if group == name or group in row.has)
+
+
+def has(model: str, field: str) -> bool:
+    """Whether a field is one of a model's, or of every config's."""
+    names = having(field)
+    return not names or model in names
+
+
+def create(config: Any, description: Any) -> Any:
     """The Linen module of a config; raises UserError for an unknown name or a field the model refuses."""
     if config.model not in MODELS:
         raise UserError(f'config.model must be one of {", ".join(MODELS)}; found {config.model}.')
     try:
-        model = MODELS[config.model](config, description)
+        model = MODELS[config.model].build(config, description)
     except ValueError as error:
         raise UserError(str(error)) from error
     if config.importance == 'refined' and not model.refinable:
@@ -236,29 +402,35 @@ def create(config, description):
     return model
 
 
-def check_fields(config, given=()):
+def _family(model: str) -> set[str]:
+    name = MODELS[model].family
+    return {model, *(other for other, row in MODELS.items() if name and row.family == name)}
+
+
+def check_fields(
+    values: dict[str, Any], defaults: dict[str, Any], given: Collection[str] = ()
+) -> None:
     """Raise a UserError for fields that the model of a config does not have and that are not at their defaults.
 
-    They would be ignored. A config may set fields for other models of the same family; none of those may be in `given`,
-    the names of the fields that were set for this one run.
+    They would be ignored. values, defaults: name behind `config.` -> value, see `train.config.flat`. A config may set
+    fields for other models of the same family; none of those may be in `given`, the names of the fields that were set
+    for this one run.
     """
-    if config.model not in FIELDS:
+    model = values['model']
+    if model not in MODELS:
         return  # `create` says which models there are
-    known = defaults.get_config()
-    family = next(names for names in FAMILIES if config.model in names)
-    shared = {field for name in family for field in FIELDS[name]} - set(given)
+    family = _family(model)
     ignored = [
         field
-        for field in sorted({field for fields in FIELDS.values() for field in fields})
-        if field not in FIELDS[config.model]
-        and field not in shared
-        and config[field] != known[field]
+        for field, value in sorted(values.items())
+        if value != defaults[field]
+        and not has(model, field)
+        and (field in given or not family.intersection(having(field)))
     ]
     if ignored:
-        having = [name for name, fields in FIELDS.items() if ignored[0] in fields]
-        found = ', '.join(f'{field}={config[field]}' for field in ignored)
-        left = ', '.join(f'{field}={known[field]}' for field in ignored)
+        found = ', '.join(f'{field}={values[field]}' for field in ignored)
+        left = ', '.join(f'{field}={defaults[field]}' for field in ignored)
         raise UserError(
-            f'config.model={config.model} has no field {ignored[0]}, which is for {", ".join(having)}; found {found}: '
-            f'leave it at the default, {left}, or choose another config or model.'
+            f'config.model={model} has no field {ignored[0]}, which is for {", ".join(having(ignored[0]))}; found '
+            f'{found}: leave it at the default, {left}, or choose another config or model.'
         )

@@ -3,9 +3,9 @@
 `--dataset=NAME --picture=FILE.png` also draws its first rows: a grid of images, or every toy density.
 """
 
-from train import cli  # first: it prepares the environment
+from absl import flags
 
-from absl import flags  # isort: skip
+from train import cli
 
 _DATASET = flags.DEFINE_string('dataset', None, 'The dataset to prepare, or `all` of them.')
 _LIST = flags.DEFINE_bool('list', False, 'Print every dataset and whether it is prepared here.')
@@ -23,7 +23,7 @@ _PICTURE = flags.DEFINE_string(
 )
 
 
-def main(argv):
+def main(argv: list[str]) -> None:
     """Print what is ready, one dataset after the other; with `all`, one that fails stops no other."""
     del argv
     import sys

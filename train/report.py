@@ -1,15 +1,15 @@
 """Put runs and studies side by side: `python -m train.report FOLDER... [--output=report]`."""
 
-from train import cli  # first: it prepares the environment
+from absl import flags
 
-from absl import flags  # isort: skip
+from train import cli
 
 _OUTPUT = flags.DEFINE_string(
     'output', 'report', 'File to write without ending, .md and .html, or a folder.'
 )
 
 
-def main(argv):
+def main(argv: list[str]) -> None:
     """Write the report and print its tables. Folders of runs or studies, `study.json`s, published loss series."""
     from train.errors import UserError
     from train.reports import report

@@ -3,9 +3,9 @@
 `--inpaint` fills in hidden parts of ten test images instead, `--spectrum` shows NICE's sorted exp(-s).
 """
 
-from train import cli  # first: it prepares the environment
+from absl import flags
 
-from absl import flags  # isort: skip
+from train import cli
 
 _WORKDIR = flags.DEFINE_string('workdir', None, 'Folder of the run.', required=True)
 _NUMBER = flags.DEFINE_integer('number', 100, 'How many samples.', lower_bound=1)
@@ -29,14 +29,15 @@ BLOCK = 10_000  # samples that are drawn at once
 SHOWN = 1000  # of them in a picture
 
 
-def main(argv):
+def main(argv: list[str]) -> None:
     """Write an array as .npy and, for images, points in the plane and the spectrum, a picture as .png."""
     del argv
     from train import pretrained
-    from train.runtime import workdir
+    from train.runtime import compilation, workdir
     from train.step.randomness import purpose_key
 
     folder = workdir.resolve(_WORKDIR.value)
+    compilation.use_cache(pretrained.read_config(folder).compilation_cache)
     experiment, state, step = pretrained.restore(folder)
     config, trained = experiment.config, (experiment.model, state.variables, state.preprocessing)
     key = purpose_key(_SEED.value, 'sample')

@@ -1,9 +1,9 @@
 """Train many seeds at once: `python -m train.study --config=configs/study_toy.py --config.num_seeds=10`."""
 
-from train import cli  # first: it prepares the environment
+from absl import flags, logging
+from ml_collections import config_flags
 
-from absl import flags, logging  # isort: skip
-from ml_collections import config_flags  # isort: skip
+from train import cli
 
 _CONFIG = config_flags.DEFINE_config_file(
     'config', None, 'A file of configs/, with :variant behind it for a variant.', lock_config=True
@@ -18,13 +18,14 @@ _MUTE = flags.DEFINE_bool(
 )
 
 
-def main(argv):
+def main(argv: list[str]) -> None:
     """Train, or go on; the last lines are the study's table."""
     del argv
-    from train.runtime import workdir
+    from train.runtime import compilation, workdir
     from train.studies import training
 
     config, name = cli.config_of(_CONFIG)
+    compilation.use_cache(config.compilation_cache)
     folder = workdir.resolve(_WORKDIR.value or workdir.default_path(config, name, 'study-'))
     logging.info('Workdir: %s', folder)
     training.run(config, folder, mute=_MUTE.value)

@@ -1,14 +1,14 @@
 """Check a trained flow against mathematics: `python -m train.verify --workdir=FOLDER [--rows=100]`."""
 
-from train import cli  # first: it prepares the environment
+from absl import flags
 
-from absl import flags  # isort: skip
+from train import cli
 
 _WORKDIR = flags.DEFINE_string('workdir', None, 'Folder of the run.', required=True)
 _ROWS = flags.DEFINE_integer('rows', 100, 'Validation rows to check on.', lower_bound=4)
 
 
-def main(argv):
+def main(argv: list[str]) -> None:
     """Print a table of checks; a failed one makes the exit code 1."""
     del argv
     import jax
@@ -19,13 +19,14 @@ def main(argv):
     from train import pretrained
     from train.diagnostics import verification
     from train.errors import UserError
-    from train.runtime import workdir
+    from train.runtime import compilation, workdir
     from train.step.evaluation import SPLITS
     from train.step.randomness import Seeds, example_keys, purpose_key
     from train.step.step import preprocess
 
     folder = workdir.resolve(_WORKDIR.value)
     config = pretrained.read_config(folder)
+    compilation.use_cache(config.compilation_cache)
     model, variables, preprocessing = pretrained.load(folder)
     if not isinstance(model, Flow):
         raise UserError(f'train.verify checks exact flows, found config.model={config.model}.')

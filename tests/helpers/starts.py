@@ -9,8 +9,8 @@ import re
 import numpy as np
 
 from train import data
+from train.config import defining
 from train.data.storage.sources import ArraySource
-from train.runtime.workdir import defining_fields
 
 CONFIGS = pathlib.Path(__file__).resolve().parents[2] / 'configs'
 # How long a run goes on, and what its rows are called, makes no other start.
@@ -65,7 +65,7 @@ def cases():
         for variant in variants(name):
             for model in models(name):
                 config = config_of(name, variant, model)
-                fields = defining_fields(config)
+                fields = defining(config)
                 kept = {field: fields[field] for field in sorted(fields.keys() - OF_THE_RUN)}
                 known = data.describe(config)
                 key = json.dumps([known.shape, known.levels, kept])

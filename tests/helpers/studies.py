@@ -9,7 +9,7 @@ from train.studies import training
 
 
 def config(**fields):
-    base = {'model': 'flow', 'num_seeds': 3, 'seed': 5, 'seed_data': 0, 'num_couplings': 2}
+    base = {'model': 'flow', 'num_seeds': 3, 'seed': 5, 'seed_data': 0, 'flow.num_couplings': 2}
     return runs.config(**{**base, **fields})
 
 

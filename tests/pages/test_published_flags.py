@@ -69,12 +69,13 @@ def parsed(text, like):
 
 def with_flags(base, code):
     """The config of `--config=FILE --config.FIELD=VALUE ...`; KeyError for a field that there is not."""
-    flags = re.findall(r'--config(?:\.(\w+))?(?:=(\S+))?', code)
+    flags = re.findall(r'--config(?:\.([\w.]+))?(?:=(\S+))?', code)
     config = base_config(next((value for field, value in flags if not field), base))
     for field, value in flags:
         if field:
-            current = config[field]
-            config[field] = parsed(value, current) if value else current
+            current = defaults.flat(config)[field]
+            given = parsed(value, current) if value else current
+            config.update(defaults.nested({field: given}))
     return config
 
 
@@ -97,9 +98,9 @@ def test_what_is_named_here_exists_and_is_accepted(base, programs, row):
 @pytest.mark.parametrize(('base', 'programs', 'row'), rows())
 def test_our_defaults_are_those_stated(base, programs, row):
     *_, here, stated, _ = row
-    field = re.search(r'--config\.(\w+)(?:=\S+)?`', here)
+    field = re.search(r'--config\.([\w.]+)(?:=\S+)?`', here)
     if field and stated.startswith('`'):
-        value = base_config(base)[field.group(1)]
+        value = defaults.flat(base_config(base))[field.group(1)]
         if 'study_toy' in here and 'toy_name' in here:
             value = base_config('configs/study_toy.py').toy_name
         assert parsed(stated.strip('`'), value) == value

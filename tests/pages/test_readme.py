@@ -31,7 +31,7 @@ def test_published_flags_are_config_fields():
     from train import config as defaults
 
     published = (
-        'dataset toy_name num_layers nonlinearity alpha bias gradient batch_size lr epochs '
+        'dataset toy_name num_layers nonlinearity alpha bias batch_size lr epochs '
         'look_ahead log_every seed generation'
     )
     assert set(published.split()) <= set(defaults.get_config().keys())

@@ -8,6 +8,7 @@ import pytest
 
 from configs import digits
 from tests.helpers import runs
+from train import config as defaults
 from train import experiment as experiments
 from train import loop
 from train.runtime import workdir
@@ -54,9 +55,9 @@ def digits_result(tmp_path, **fields):
     config = digits.get_config('smoke')
     config.update(num_devices=1, epochs=1, generation=False, tensorboard=False)
     config.update(
-        start='orthogonal', optimizer='adam', warmup=0, alpha=0.3
+        mlp_flow={'start': 'orthogonal'}, optimizer='adam', warmup=0, alpha=0.3
     )  # what every row of the table can train with
-    config.update(fields)
+    config.update(defaults.nested(fields))
     return loop.run(ml_collections.FrozenConfigDict(config), workdir.resolve(tmp_path)).nats
 
 
@@ -69,7 +70,7 @@ def plain(tmp_path_factory):
     'fields',
     [
         {'num_layers': 4},
-        {'gradient': 'ordinary'},
+        {'mlp_flow.gradient': 'ordinary'},
         {'bias': False},
         {'nonlinearity': 'leaky_tanh'},
         {'prior': 'logistic'},
@@ -80,8 +81,8 @@ def plain(tmp_path_factory):
         {'optimizer': 'adamw', 'weight_decay': 0.1},
         {'warmup': 10},
         {'ema': 0.9},
-        {'model': 'nice', 'hidden_units': 32},
-        {'gradient': 'equivariant', 'optimizer': 'equivariant', 'lr': 1e-5},
+        {'model': 'nice', 'nice.hidden_units': 32},
+        {'mlp_flow.gradient': 'equivariant', 'optimizer': 'equivariant', 'lr': 1e-5},
     ],
     ids=str,
 )
@@ -99,7 +100,10 @@ def test_workdir_name_depends_on_what_defines_the_result():
     assert path(base, 'configs/a.py:smoke') == path(
         runs.config(epochs=99, data_dir='x'), 'configs/a.py'
     )
-    assert path(base, 'configs/a.py') != path(runs.config(lr=0.5), 'configs/a.py')
+    for fields in ({'lr': 0.5}, {'on_nan': 'rollback'}, {'mlp_flow': {'start': 'whiten'}}):
+        assert path(base, 'configs/a.py') != path(runs.config(**fields), 'configs/a.py')
+    of_other_models = runs.config(vlae={'n_update': 9}, kl='analytic')
+    assert path(base, 'configs/a.py') == path(of_other_models, 'configs/a.py')
     assert path(base, 'configs/a.py').startswith('runs/a-')
 
 

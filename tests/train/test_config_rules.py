@@ -1,5 +1,6 @@
 """What a config may say: a rule for every field, and fields that its model has."""
 
+import dataclasses
 import importlib
 import math
 import pathlib
@@ -11,12 +12,23 @@ import numpy as np
 import pytest
 
 import configs
+from flows import affine_layer, lagged_affine
 from tests.helpers import runs
 from train import config as defaults
-from train import data, models, ranges
+from train import data, fields, models
+from train.components import ACTIVATIONS, BASE_DENSITIES, PARTITIONS
+from train.data.datasets.toy_densities import TOYS
+from train.data.preprocessing import PRESETS
 from train.errors import UserError
+from train.optim.optimizers import OPTIMIZERS, SCHEDULES
+from train.rules import TEXT
 from train.step.evaluation import Evaluator
-from train.step.parallel import OneSeed
+from train.step.parallel import SEED_AXES, OneSeed
+from train.step.randomness import Seeds
+from vaes.latent_variable_model import KLS, PROPOSALS
+from vaes.mlp import WEIGHTS
+from vaes.vae import OUTPUT_DISTRIBUTIONS
+from vaes.vlae import UPDATE_RULES
 
 CONFIGS = sorted(
     path.stem
@@ -25,31 +37,61 @@ CONFIGS = sorted(
 )
 
 
-def test_every_field_but_the_names_of_folders_has_a_rule():
-    fields = set(defaults.get_config())
-    assert fields == set(ranges.RULES) | set(ranges.PATHS)
-    assert not set(ranges.RULES) & set(ranges.PATHS)
+def of_type(kind):
+    return [name for name, field in fields.FIELDS.items() if type(field.default) is kind]
 
 
-def floats():
-    return [name for name, value in defaults.get_config().items() if isinstance(value, float)]
+def test_every_field_is_described_once_and_its_default_keeps_its_rule():
+    described = [field.name for section in fields.SECTIONS.values() for field in section]
+    assert sorted(described) == sorted(fields.FIELDS)
+    assert set(fields.FIELDS) == set(defaults.flat(defaults.get_config()))
+    defaults.check(defaults.get_config())
+    assert all(field.about for field in fields.FIELDS.values())
 
 
-def integers():
-    return [name for name, value in defaults.get_config().items() if type(value) is int]
+REGISTRIES = {
+    'prior': BASE_DENSITIES,
+    'nonlinearity': ACTIVATIONS,
+    'mlp_flow.gradient': affine_layer.GRADIENTS,
+    'mlp_flow.start': affine_layer.STARTS,
+    'mlp_flow.inversion': lagged_affine.INVERSIONS,
+    'nice.partition': PARTITIONS,
+    'vae.output_dist': OUTPUT_DISTRIBUTIONS,
+    'vae.initialisation': WEIGHTS,
+    'vlae.update_rule': UPDATE_RULES,
+    'dataset': data.DATASETS,
+    'toy_name': TOYS,
+    'preprocessing': PRESETS,
+    'kl': KLS,
+    'importance': PROPOSALS,
+    'optimizer': OPTIMIZERS,
+    'schedule': SCHEDULES,
+    'seed_axis': {'auto', *SEED_AXES},
+}
+
+
+@pytest.mark.parametrize('field', REGISTRIES)
+def test_known_names_of_a_field_are_those_of_its_registry(field):
+    listed = fields.FIELDS[field].rule.says.removeprefix('be one of ').split(', ')
+    assert sorted(listed) == sorted(REGISTRIES[field])
+
+
+def test_seeds_that_may_vary_are_those_of_training():
+    assert (*fields.VARIED, 'data') == tuple(field.name for field in dataclasses.fields(Seeds))
 
 
 NONSENSE = [
-    *((field, value) for field in floats() for value in (math.nan, math.inf, -1.0, 1e39)),
-    *((field, value) for field in integers() for value in (-2, 2**63)),
+    *((field, value) for field in of_type(float) for value in (math.nan, math.inf, -1.0, 1e39)),
+    *((field, value) for field in of_type(int) for value in (-2, 2**63)),
     *((field, 0.999999999) for field in ('b1', 'b2', 'ema')),
-    *((field, 0.0) for field in ('update_lr', 'svi_lr', 'eps', 'log_scale_bound')),
+    *((field, 0.0) for field in ('vlae.update_lr', 'sa_vae.svi_lr', 'eps', 'flow.log_scale_bound')),
     ('eps', 1e-60),  # zero in float32
     ('logit_lambda', 0.5),
-    ('refresh_every', 0),
+    ('mlp_flow.refresh_every', 0),
+    ('lvae.hidden', (128, 0)),
     ('toy_size', 10**12),
     ('seed', 2**32),
-    ('initialisation', 'banana'),
+    ('vae.initialisation', 'banana'),
     ('seed_axis', 'scan'),
     ('vary', 'order,weather'),
 ]
@@ -58,15 +100,15 @@ NONSENSE = [
 @pytest.mark.parametrize(('field', 'value'), NONSENSE)
 def test_value_without_sense_is_refused_by_its_name(field, value):
     with pytest.raises(UserError, match=rf'config\.{field} must .*; found ') as error:
-        ranges.check({**defaults.get_config(), field: value})
+        defaults.check({**defaults.flat(defaults.get_config()), field: value})
     assert '\n' not in str(error.value)
 
 
 def test_unknown_name_is_refused_whatever_the_field():
-    for field, value in defaults.get_config().items():
-        if isinstance(value, str) and field not in ranges.PATHS:
+    for field in of_type(str):
+        if fields.FIELDS[field].rule is not TEXT:
             with pytest.raises(UserError, match=f'config.{field} must'):
-                ranges.check({**defaults.get_config(), field: 'banana'})
+                defaults.check({**defaults.flat(defaults.get_config()), field: 'banana'})
 
 
 class Reads:
@@ -79,6 +121,8 @@ class Reads:
         self.names.add(name)
         return getattr(self._config, name)
 
+    __getitem__ = __getattr__
+
 
 SIGHT = {'gaussian': ('toy', 'none'), 'bernoulli': ('mnist', 'binarise')}
 
@@ -89,16 +133,13 @@ def test_fields_of_a_model_are_those_that_build_it(model):
     for output, (dataset, preprocessing) in SIGHT.items():
         if model.startswith('draw') and dataset == 'toy':
             continue
-        fields = {'dataset': dataset, 'preprocessing': preprocessing, 'output_dist': output}
-        config = Reads(runs.config(model=model, **fields))
+        given = {'dataset': dataset, 'preprocessing': preprocessing, 'vae': {'output_dist': output}}
+        config = Reads(runs.config(model=model, **given))
         models.create(config, data.describe(config))
         read |= config.names
-    shared = {'model', *ranges.DATA, *ranges.OPTIMISATION, *ranges.RUN}
-    assert read - shared == set(models.FIELDS[model])
-
-
-def test_families_are_all_models_once():
-    assert sorted(name for family in models.FAMILIES for name in family) == sorted(models.MODELS)
+    own = {name.partition('.')[0] for name in fields.FIELDS if model in models.having(name)}
+    every = {name for name in fields.FIELDS if not models.having(name)}
+    assert read - every == own
 
 
 def documented(name):
@@ -120,40 +161,45 @@ def documented(name):
 def test_every_variant_of_a_config_works_with_the_models_it_documents(name):
     for config, model in documented(name):
         config.model = model
-        ranges.check(config)
-        models.check_fields(config, given={'model': model})
+        defaults.check(config)
+        defaults.check_fields(config, given={'model': model})
         models.create(ml_collections.FrozenConfigDict(config), data.describe(config))
 
 
 def field_check(name, variant='', **given):
     config = importlib.import_module(f'configs.{name}').get_config(variant)
-    config.update(given)
-    models.check_fields(config, given)
+    config.update(defaults.nested(given))
+    defaults.check_fields(config, given)
 
 
 @pytest.mark.parametrize(
     ('given', 'sentence'),
     [
         ({'model': 'nice', 'num_layers': 8}, 'nice has no field num_layers, which is for mlp_flow'),
-        ({'model': 'flow', 'z_dim': 5}, 'no field z_dim, which is for vae, sa_vae, hf, iaf, vlae'),
-        ({'n_flow': 8}, 'no field n_flow, which is for hf, iaf; found n_flow=8'),
+        (
+            {'model': 'flow', 'vae.z_dim': 5},
+            'no field vae.z_dim, which is for vae, sa_vae, hf, iaf, vlae',
+        ),
+        ({'hf.n_flow': 8}, 'mlp_flow has no field hf.n_flow, which is for hf; found hf.n_flow=8'),
         ({'model': 'vae', 'prior': 'logistic'}, 'which is for mlp_flow, nice, flow'),
-        ({'kl': 'analytic', 'attention': 5}, 'found attention=5, kl=analytic'),
+        ({'kl': 'analytic', 'draw.attention': 5}, 'found draw.attention=5, kl=analytic'),
     ],
 )
 def test_field_of_another_model_is_refused(given, sentence):
     config = defaults.get_config()
-    config.update(given)
+    config.update(defaults.nested(given))
     with pytest.raises(UserError, match=sentence):
-        models.check_fields(config, given)
+        defaults.check_fields(config, given)
 
 
 def test_config_may_set_fields_of_its_family_but_a_run_may_not():
     field_check('vlae_mnist', 'release', model='vae')  # sets fields of vlae
-    with pytest.raises(UserError, match=r'config\.model=vae has no field n_update'):
-        field_check('vlae_mnist', model='vae', n_update=8)
-    field_check('vlae_mnist', model='vae', n_update=4)  # the default
-    with pytest.raises(UserError, match=r'found alpha=0\.2, gradient=equivariant, start=whiten'):
+    with pytest.raises(UserError, match=r'config\.model=vae has no field vlae\.n_update'):
+        field_check('vlae_mnist', model='vae', **{'vlae.n_update': 8})
+    field_check('vlae_mnist', model='vae', **{'vlae.n_update': 4})  # the default
+    with pytest.raises(
+        UserError, match=r'found alpha=0\.2, mlp_flow\.gradient=equivariant, mlp_flow\.start=whiten'
+    ):
         field_check('mnist', model='nice')
 
 

@@ -35,19 +35,19 @@ def count(**fields):
 
 @pytest.mark.parametrize('name', ['study_vae', 'lvae', 'draw', 'vae', 'hf', 'iaf'])
 def test_kl_is_estimated_as_the_config_says(name):
-    images = {**BINARY, 'output_dist': 'bernoulli'}
+    images = {**BINARY, 'vae.output_dist': 'bernoulli'}
     for kl in ('sample', 'analytic'):
         assert model_of(model=name, kl=kl, **images).kl == kl
 
 
 def test_ladder_of_the_published_study_has_its_parameters():
-    published = {'model': 'lvae', 'separate_merge': True}
+    published = {'model': 'lvae', 'lvae.separate_merge': True}
     assert count(**published, **POINTS) == 79_164
     assert count(**published, **BINARY) == 1_464_464
 
 
 def test_attention_of_draw_makes_its_glimpses_smaller():
-    whole, windows = (count(model='draw', attention=size, **BINARY) for size in (0, 5))
+    whole, windows = (count(model='draw', draw={'attention': size}, **BINARY) for size in (0, 5))
     # Read and write 2 x 784 and 784 values less 2 x 25 and 25, two windows of five parameters more.
     hidden = 256
     assert whole - windows == 2 * 759 * 4 * hidden + (hidden + 1) * (759 - 2 * 5)
@@ -55,7 +55,7 @@ def test_attention_of_draw_makes_its_glimpses_smaller():
 
 def test_whitening_start_needs_rows():
     with pytest.raises(UserError, match='init_examples of at least 2; found 1'):
-        model_of(model='mlp_flow', start='whiten', init_examples=1)
+        model_of(model='mlp_flow', mlp_flow={'start': 'whiten'}, init_examples=1)
 
 
 def test_image_flow_refuses_a_prior_that_it_does_not_have():
@@ -72,19 +72,53 @@ def test_image_flow_refuses_a_prior_that_it_does_not_have():
         ({'nonlinearity': 'softplus', 'alpha': 0.2}, 'activation', Softplus()),
         ({'prior': 'gaussian'}, 'base', Gaussian()),
         ({'prior': 'logistic'}, 'base', Logistic()),
-        ({'partition': 'odd_first', 'num_couplings': 3}, 'masks', alternating(3, first=0)),
-        ({'partition': 'even_first', 'num_couplings': 3}, 'masks', alternating(3, first=1)),
-        ({'partition': 'halves', 'num_couplings': 3}, 'masks', (HalfMask(),) * 3),
-        ({'partition': 'halves'}, 'mixing', Reverse()),
-        ({'partition': 'odd_first'}, 'mixing', None),
+        ({'nice.partition': 'odd_first', 'nice.num_couplings': 3}, 'masks', alternating(3, 0)),
+        ({'nice.partition': 'even_first', 'nice.num_couplings': 3}, 'masks', alternating(3, 1)),
+        ({'nice.partition': 'halves', 'nice.num_couplings': 3}, 'masks', (HalfMask(),) * 3),
+        ({'nice.partition': 'halves'}, 'mixing', Reverse()),
+        ({'nice.partition': 'odd_first'}, 'mixing', None),
     ],
     ids=str,
 )
 def test_names_become_the_parts_that_they_stand_for(fields, part, expected):
-    model = 'nice' if 'partition' in fields else 'mlp_flow'
+    model = 'nice' if 'nice.partition' in fields else 'mlp_flow'
     assert getattr(model_of(model=model, **fields), part) == expected
 
 
 def test_a_slope_that_an_activation_does_not_have_is_refused():
     with pytest.raises(UserError, match=r'0 < alpha <= 1, got 1\.5'):
         model_of(alpha=1.5)
+
+
+@pytest.mark.parametrize(
+    ('model', 'sizes', 'seen'),
+    [
+        ('nice', {'hidden_units': 16, 'hidden_layers': 1, 'num_couplings': 2}, BINARY),
+        ('flow', {'hidden': (16,), 'num_couplings': 2}, POINTS),
+        ('flow', {'scales': 2, 'couplings_per_scale': 2, 'width': 8, 'depth': 2}, BINARY),
+        ('flow', {'growth': 4}, BINARY),
+        ('study_vae', {'hidden': (32, 16), 'latent_dim': 3}, POINTS),
+        ('study_vae', {'hidden': (32,)}, BINARY),
+        ('lvae', {'hidden': (32, 16), 'latent_dims': (4, 2)}, POINTS),
+        ('draw', {'hidden': 32, 'latent_dim': 4}, BINARY),
+    ],
+)
+def test_sizes_of_every_model_can_be_set(model, sizes, seen):
+    given = {**seen, 'model': model}
+    if model == 'nice':
+        given['preprocessing'] = 'logit'
+    assert 0 < count(**given, **{model: sizes}) < count(**given)
+
+
+def test_steps_of_draw_can_be_set():
+    assert model_of(model='draw', draw={'num_steps': 3}, **BINARY).num_steps == 3
+
+
+def test_levels_of_the_ladder_must_agree():
+    with pytest.raises(UserError, match='one entry per level'):
+        model_of(model='lvae', lvae={'hidden': (32,)}, **POINTS)
+
+
+def test_scales_that_the_image_cannot_be_halved_to_are_refused():
+    with pytest.raises(UserError, match=r'config\.flow\.scales .* found 4 for 28 x 28'):
+        model_of(model='flow', flow={'scales': 4}, **BINARY)

@@ -173,9 +173,9 @@ def test_warm_start_takes_the_best_parameters(tmp_path, finished):
 
 def test_warm_start_goes_on_by_another_way_to_the_gradient(tmp_path, finished):
     folder, _ = finished
-    equivariant = {'gradient': 'equivariant', 'optimizer': 'equivariant'}
+    equivariant = {'mlp_flow.gradient': 'equivariant', 'optimizer': 'equivariant'}
     run(tmp_path / 'first', init_from=str(folder), lr=0.0, epochs=1, **equivariant)
-    then = {'init_from': str(tmp_path / 'first'), 'gradient': 'amortised'}
+    then = {'init_from': str(tmp_path / 'first'), 'mlp_flow.gradient': 'amortised'}
     run(tmp_path / 'then', lr=0.0, epochs=1, **then)
     state, _ = latest(tmp_path / 'then')
     runs.assert_same_bits(state.params, jax.device_get(load(folder)[1]['params']))

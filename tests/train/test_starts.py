@@ -13,6 +13,7 @@ import pytest
 
 from flows.keys import fold_in
 from tests.helpers import starts
+from train import config as defaults
 from train import experiment as experiments
 from train.models import MODELS
 from train.step import parallel as on
@@ -26,7 +27,7 @@ LARGEST_KL = 10
 SHARED_NETWORKS = ('sa_vae', 'hf', 'iaf', 'draw2', 'draw3', 'draw4')
 # Configs of which another has the same model on data of the same form.
 TWINS = ('fashion_mnist', 'mnist_published', 'hepmass', 'miniboone', 'bsds300')
-SHORT = {'batch_size': 16, 'num_layers': 8, 'hidden_units': 200, 'warmup': 0}
+SHORT = {'batch_size': 16, 'num_layers': 8, 'nice.hidden_units': 200, 'warmup': 0}
 
 
 def is_costly(name, variant, model):
@@ -59,9 +60,11 @@ def test_experiment_starts(name, variant, model, short):
     config = starts.config_of(name, variant, model)
     steps = 1 if short else STEPS
     if short:
-        config.update({field: min(config[field], value) for field, value in SHORT.items()})
+        given = defaults.flat(config)
+        sizes = {field: min(given[field], value) for field, value in SHORT.items()}
+        config.update(defaults.nested(sizes))
         config.preprocessing = config.preprocessing.replace('zca', 'mean')
-        config.start = 'orthogonal'  # so few rows whiten few directions
+        config.mlp_flow.start = 'orthogonal'  # so few rows whiten few directions
     config.steps_per_call = 1
     experiment = experiments.create(ml_collections.FrozenConfigDict(config))
     rows = steps * config.batch_size

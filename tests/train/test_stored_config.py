@@ -24,12 +24,12 @@ def write_config(folder, config, *without):
 
 def test_config_from_before_a_field_is_at_its_default(tmp_path):
     (tmp_path / 'checkpoints' / '8').mkdir(parents=True)
-    folder = write_config(tmp_path, runs.config(lr=0.5), 'update_lr', 'final_split')
+    folder = write_config(tmp_path, runs.config(lr=0.5), 'grad_clip', 'final_split')
     workdirs.check(folder, runs.config(lr=0.5))
     found = read_config(folder)
-    assert (found.update_lr, found.final_split, found.lr) == (0.5, 'test', 0.5)
-    with pytest.raises(UserError, match=r'another run: update_lr \(0.5 there, 0.1 here\)'):
-        workdirs.check(folder, runs.config(lr=0.5, update_lr=0.1))
+    assert (found.grad_clip, found.final_split, found.lr) == (0.0, 'test', 0.5)
+    with pytest.raises(UserError, match=r'another run: grad_clip \(0.0 there, 1.0 here\)'):
+        workdirs.check(folder, runs.config(lr=0.5, grad_clip=1.0))
 
 
 @pytest.mark.parametrize(

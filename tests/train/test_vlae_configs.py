@@ -36,13 +36,15 @@ def test_variant_describes_an_experiment_on_its_dataset(name, variant):
 
 def test_published_settings():
     config = config_of('vlae_mnist')
-    assert (config.hidden_dim, config.z_dim, config.batch_size) == (500, 50, 128)
+    assert (config.vae.hidden_dim, config.vae.z_dim, config.batch_size) == (500, 50, 128)
     assert (config.lr, config.epochs, config.num_samples) == (5e-4, 2000, 5000)
-    assert (config.n_update, config.update_rule, config.update_lr) == (4, 'damped', 0.5)
+    assert config.vlae.to_dict() == {'n_update': 4, 'update_rule': 'damped', 'update_lr': 0.5}
     release = config_of('vlae_mnist', 'release')
-    assert (release.logit_lambda, release.update_rule, release.update_lr) == (1e-6, 'decayed', 0.9)
-    assert release.svi_lr == 5e-4
-    assert (config.initialisation, release.initialisation) == ('unit_variance', 'published')
+    assert (release.vlae.update_rule, release.vlae.update_lr) == ('decayed', 0.9)
+    assert release.logit_lambda == 1e-6
+    assert release.sa_vae.svi_lr == 5e-4
+    assert config.vae.initialisation == 'unit_variance'
+    assert release.vae.initialisation == 'published'
 
 
 def test_dataset_without_published_binarisation_has_no_such_variant():

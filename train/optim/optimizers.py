@@ -1,5 +1,8 @@
 """The optimiser that a config describes: schedule, clipping, update rule, weight decay."""
 
+from collections.abc import Iterable
+from typing import Any
+
 import optax
 
 from train.errors import UserError
@@ -7,13 +10,13 @@ from train.optim.adam import scale_by_adam
 from train.optim.equivariant import equivariant
 
 
-def _adam(rate, config):
+def _adam(rate: optax.Schedule, config: Any) -> optax.GradientTransformation:
     return optax.chain(
         scale_by_adam(config.b1, config.b2, config.eps), optax.scale_by_learning_rate(rate)
     )
 
 
-def _adamw(rate, config):
+def _adamw(rate: optax.Schedule, config: Any) -> optax.GradientTransformation:
     return optax.chain(
         scale_by_adam(config.b1, config.b2, config.eps),
         optax.add_decayed_weights(config.weight_decay),
@@ -21,15 +24,15 @@ def _adamw(rate, config):
     )
 
 
-def _adamax(rate, config):
+def _adamax(rate: optax.Schedule, config: Any) -> optax.GradientTransformation:
     return optax.adamax(rate, config.b1, config.b2, config.eps)
 
 
-def _sgd(rate, config):
+def _sgd(rate: optax.Schedule, config: Any) -> optax.GradientTransformation:
     return optax.sgd(rate, momentum=config.b1 or None)
 
 
-def _equivariant(rate, config):
+def _equivariant(rate: optax.Schedule, config: Any) -> optax.GradientTransformation:
     return equivariant(rate, momentum=config.b1, decay=config.b2, eps=config.eps)
 
 
@@ -42,22 +45,22 @@ OPTIMIZERS = {
 }
 
 
-def _constant(config):
+def _constant(config: Any) -> optax.Schedule:
     return optax.constant_schedule(config.lr)
 
 
-def _cosine(config):
+def _cosine(config: Any) -> optax.Schedule:
     return optax.cosine_decay_schedule(config.lr, _decay_steps(config))
 
 
-def _linear(config):
+def _linear(config: Any) -> optax.Schedule:
     return optax.linear_schedule(config.lr, 0.0, _decay_steps(config))
 
 
 SCHEDULES = {'constant': _constant, 'cosine': _cosine, 'linear': _linear}
 
 
-def _decay_steps(config):
+def _decay_steps(config: Any) -> int:
     if config.schedule_steps <= config.warmup:
         raise UserError(
             f'config.schedule={config.schedule} decays to zero at config.schedule_steps, which must be larger than '
@@ -66,7 +69,7 @@ def _decay_steps(config):
     return config.schedule_steps - config.warmup
 
 
-def schedule(config):
+def schedule(config: Any) -> optax.Schedule:
     """The learning rate as a function of the step: a linear warm-up, then the named schedule."""
     if config.schedule not in SCHEDULES:
         raise UserError(_unknown('schedule', config.schedule, SCHEDULES))
@@ -77,7 +80,7 @@ def schedule(config):
     return optax.join_schedules([ramp, rate], [config.warmup])
 
 
-def create(config):
+def create(config: Any) -> optax.GradientTransformation:
     """The optax transformation of a config; raises UserError for what is unknown or contradictory."""
     if config.optimizer not in OPTIMIZERS:
         raise UserError(_unknown('optimizer', config.optimizer, OPTIMIZERS))
@@ -93,13 +96,14 @@ def create(config):
     return rule
 
 
-def _check_equivariant(config):
+def _check_equivariant(config: Any) -> None:
     """The optimiser and the gradient of that name need each other."""
-    has_moments = config.model == 'mlp_flow' and config.gradient == 'equivariant'
+    has_moments = config.model == 'mlp_flow' and config.mlp_flow.gradient == 'equivariant'
     if has_moments != (config.optimizer == 'equivariant'):
         raise UserError(
-            'config.optimizer=equivariant and config.gradient=equivariant go together, with config.model=mlp_flow; '
-            f'found optimizer={config.optimizer}, gradient={config.gradient}, model={config.model}.'
+            'config.optimizer=equivariant and config.mlp_flow.gradient=equivariant go together, with '
+            f'config.model=mlp_flow; found optimizer={config.optimizer}, '
+            f'mlp_flow.gradient={config.mlp_flow.gradient}, model={config.model}.'
         )
     if has_moments and config.grad_clip:
         raise UserError(
@@ -108,5 +112,5 @@ def _check_equivariant(config):
         )
 
 
-def _unknown(field, value, known):
+def _unknown(field: str, value: str, known: Iterable[str]) -> str:
     return f'config.{field} must be one of {", ".join(sorted(known))}; found {value}.'

@@ -9,9 +9,9 @@ import json
 
 import numpy as np
 
+from train.config import defining
 from train.reports.markdown import table
 from train.reports.tables import losses, number
-from train.runtime.workdir import FREE_FIELDS
 from train.studies import convergence, statistics
 
 FACTORS = ('init', 'order', 'noise')
@@ -52,8 +52,8 @@ def _groups(studies, without):
     for name, found in studies.items():
         fields = {
             field: value
-            for field, value in found['config'].items()
-            if field not in FREE_FIELDS | without
+            for field, value in defining(found['config']).items()
+            if field not in without
         }
         data = found['seeds'][0]['data']
         groups.setdefault(json.dumps([fields, data], sort_keys=True), []).append((name, found))

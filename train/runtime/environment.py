@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import pathlib
 import re
 import sys
 
@@ -12,11 +13,25 @@ FAULTY_JAXLIB = '0.10.2'
 XLA_FLAG = '--xla_cpu_experimental_ynn_fusion_type'
 
 
-def set_xla_flag():
-    """Append to XLA_FLAGS what jaxlib 0.10.2 needs to compute rightly on a CPU, unless the user has set it.
+APPLICATION = 'likelihood_zoo'
 
-    Called when `train` is imported.
-    """
+
+def user_cache() -> pathlib.Path:
+    """This user's cache directory of the project."""
+    base = os.environ.get('XDG_CACHE_HOME') or '~/.cache'
+    return pathlib.Path(base).expanduser() / APPLICATION
+
+
+def prepare() -> None:
+    """Called when `train` is imported; what the user has set stays."""
+    os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+    os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '0')
+    _set_xla_flag()
+    _set_threads()
+
+
+def _set_xla_flag() -> None:
+    """Append to XLA_FLAGS what jaxlib 0.10.2 needs to compute rightly on a CPU."""
     flags = os.environ.get('XLA_FLAGS', '')
     if 'jax' in sys.modules:
         importlib.import_module('flows')  # does the same, and warns where it is too late
@@ -24,10 +39,8 @@ def set_xla_flag():
         os.environ['XLA_FLAGS'] = f'{flags} {XLA_FLAG}='.strip()
 
 
-def prepare():
-    """Quieten TensorFlow's C++ log, and give XLA's CPU client the threads it needs."""
-    os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
-    os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '0')
+def _set_threads() -> None:
+    """Give XLA's CPU client, which is made on first use, the threads it needs."""
     # A loop or a branch of a program holds a thread of the pool while it waits for what is in it: with one thread a
     # core a training step has half the cores for its matrix products.
     threads = 2 * (os.cpu_count() or 1)

@@ -6,52 +6,28 @@ import json
 import math
 import os
 import pathlib
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
 
 from etils import epath
 
-from train.config import completed
+from train.config import changed, completed, defining
 from train.errors import UserError
 
-# Fields that do not define the result: where things lie, what is printed, how the work is cut, how long it goes on.
-FREE_FIELDS = frozenset(
-    [
-        'data_dir',
-        'manual_dir',
-        'cache_dir',
-        'source',
-        'epochs',
-        'num_devices',
-        'steps_per_call',
-        'eval_batch_size',
-        'log_every',
-        'generation',
-        'generation_every',
-        'tensorboard',
-        'profile_steps',
-        'on_nan',
-        'max_rollbacks',
-        'num_samples',
-        'importance',
-        'final_split',
-        'seed_axis',
-    ]
-)
+Fields = Collection[str] | Mapping[str, Any]  # names, or name -> type
 
 
-def defining_fields(config):
-    """The fields of a config that define its result, as plain JSON values."""
-    fields = json.loads(config.to_json())
-    return {name: value for name, value in fields.items() if name not in FREE_FIELDS}
+def default_path(config: Any, config_file: str, prefix: str = '') -> str:
+    """`runs/<prefix><config>-<hash of the defining fields that are not at their defaults>`.
 
-
-def default_path(config, config_file, prefix=''):
-    """`runs/<prefix><config>-<hash of the defining fields>`; the same command gives the same folder."""
-    text = json.dumps(defining_fields(config), sort_keys=True)
+    The same command gives the same folder, whatever fields are added later.
+    """
+    text = json.dumps(changed(config), sort_keys=True)
     name = pathlib.PurePath(config_file.partition(':')[0]).stem
     return f'runs/{prefix}{name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}'
 
 
-def resolve(path):
+def resolve(path: Any) -> epath.Path:
     """An epath; local paths are made absolute, anything with a scheme stays as it is."""
     try:
         return epath.Path(path if '://' in str(path) else os.path.abspath(path))
@@ -61,13 +37,13 @@ def resolve(path):
         ) from error
 
 
-def output(path, name):
+def output(path: Any, name: str) -> epath.Path:
     """Where a command writes: `path`, or `path/name` where that is a folder or ends as one."""
     found = resolve(path)
     return found / name if str(path).endswith('/') or found.is_dir() else found
 
 
-def check_reachable(workdir):
+def check_reachable(workdir: epath.Path) -> None:
     """Refuse a bucket that cannot be reached from here."""
     if '://' not in str(workdir):
         return
@@ -81,20 +57,20 @@ def check_reachable(workdir):
         ) from error
 
 
-def steps(workdir):
+def steps(workdir: epath.Path) -> list[int]:
     """Steps of the checkpoints in a folder, by their names alone, oldest first."""
     folder = workdir / 'checkpoints'
     names = [path.name for path in folder.iterdir()] if folder.exists() else []
     return sorted(int(name) for name in names if name.isdigit())
 
 
-def make(workdir):
+def make(workdir: epath.Path) -> None:
     """Make the folder; a UserError where that cannot be."""
     with _writable(workdir):
         workdir.mkdir(parents=True, exist_ok=True)
 
 
-def write_config(workdir, config):
+def write_config(workdir: epath.Path, config: Any) -> None:
     """Write `config.json`; a UserError where the folder holds another run or cannot be written."""
     check(workdir, config)
     with _writable(workdir):
@@ -102,7 +78,7 @@ def write_config(workdir, config):
 
 
 @contextlib.contextmanager
-def _writable(workdir):
+def _writable(workdir: epath.Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
@@ -111,7 +87,7 @@ def _writable(workdir):
         ) from error
 
 
-def check(workdir, config):
+def check(workdir: epath.Path, config: Any) -> None:
     """Refuse a folder whose run was made from other defining fields.
 
     A folder without a checkpoint or a result is nobody's run, whatever config was tried there.
@@ -125,12 +101,11 @@ def check(workdir, config):
             f'{workdir} holds {"checkpoints" if steps(workdir) else results[0]} and must hold their config.json, '
             'found none; restore that file from a copy, or give another --workdir.'
         )
-    stored = json.loads(completed(read_json(path), path).to_json())
-    fields = defining_fields(config)
+    stored, here = defining(completed(read_json(path), path)), defining(config)
     differing = [
-        f'{name} ({stored.get(name)} there, {fields.get(name)} here)'
-        for name in sorted(stored.keys() | fields.keys())
-        if name not in FREE_FIELDS and stored.get(name) != fields.get(name)
+        f'{name} ({stored.get(name)} there, {here.get(name)} here)'
+        for name in sorted(stored.keys() | here.keys())
+        if stored.get(name) != here.get(name)
     ]
     if differing:
         raise UserError(
@@ -138,7 +113,7 @@ def check(workdir, config):
         )
 
 
-def read_json(path, fields=()):
+def read_json(path: epath.Path, fields: Fields = ()) -> dict[str, Any]:
     """The JSON object in a file; a UserError where it is damaged, or has not all of `fields`, see `require`."""
     try:
         found = json.loads(path.read_text())
@@ -150,7 +125,7 @@ def read_json(path, fields=()):
     return found
 
 
-def require(found, fields, path):
+def require(found: Any, fields: Fields, path: Any) -> None:
     """Refuse what a file holds if it is no JSON object with all of `fields`: names, or name -> type."""
     keys = sorted(found) if isinstance(found, dict) else type(found).__name__
     if not isinstance(found, dict) or not set(fields) <= found.keys():
@@ -167,12 +142,12 @@ def require(found, fields, path):
             )
 
 
-def write_json(path, value):
+def write_json(path: epath.Path, value: Any) -> None:
     """Write a JSON file whole or not at all; numbers that are not finite become null."""
     write_text(path, json.dumps(_finite(value), indent=2, sort_keys=True, allow_nan=False) + '\n')
 
 
-def _finite(value):
+def _finite(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _finite(part) for name, part in value.items()}
     if isinstance(value, list | tuple):
@@ -180,7 +155,7 @@ def _finite(value):
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def write_text(path, text):
+def write_text(path: epath.Path, text: str) -> None:
     """Write a text file whole or not at all."""
     partial = path.parent / f'{path.name}.tmp'
     partial.write_text(text)

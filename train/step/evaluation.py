@@ -80,8 +80,6 @@ class Evaluator:
 
     def diagnostics(self, state: TrainState, source: Source) -> dict[str, float]:
         """What a model tells of its own conditioning on up to 1,000 rows, {} for most models; of a run, not a study."""
-        if not hasattr(self._model, 'diagnostics'):
-            return {}
         if 'diagnostics' not in self._calls:
             self._calls['diagnostics'] = jax.jit(self._diagnose)
         rows = np.arange(min(1000, len(source)), dtype=np.int32)
@@ -141,7 +139,7 @@ def log_likelihood(
     Where importance sampling gives it, with `importance` the name of the proposal, 'effective_sample_size',
     'standard_error' and, from 10 samples on, 'log_likelihood_at_tenth' as well, (B,); see `flows.importance`.
     """
-    if not hasattr(model, 'importance_estimate'):
+    if model.exact:
         value = model.apply(variables, x, keys, num_samples, method='log_likelihood')
         return {'log_likelihood': value}
     arguments = (x, keys, num_samples, importance)

@@ -81,7 +81,7 @@ def frozen(folder):
 
 @pytest.mark.parametrize('gradient', ['relative', 'amortised'])
 def test_layer_and_term_are_named(tmp_path, gradient):
-    run(tmp_path, gradient=gradient)
+    run(tmp_path, mlp_flow={'gradient': gradient})
     experiment, source, state = frozen(tmp_path)
     state.params['affine_1']['b'][0] = np.inf
     sentence = broken_numbers.examine(experiment, source, state, 16, epath.Path(tmp_path))

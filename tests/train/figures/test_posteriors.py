@@ -31,11 +31,11 @@ def config(**fields):
         'model': 'vlae',
         'preprocessing': 'logit_mean',
         'logit_lambda': 0.05,
-        'z_dim': 3,
-        'hidden_dim': 16,
-        'n_update': UPDATES,
-        'n_svi_step': UPDATES,
-        'iaf_dim': 8,
+        'vae.z_dim': 3,
+        'vae.hidden_dim': 16,
+        'vlae.n_update': UPDATES,
+        'sa_vae.n_svi_step': UPDATES,
+        'iaf.iaf_dim': 8,
         'num_samples': 10,
         'eval_batch_size': 128,
     }
@@ -102,7 +102,7 @@ def test_finished_run_is_evaluated_anew_with_another_proposal(finished, tmp_path
 
 @pytest.mark.parametrize('model', ['draw', 'lvae', 'flow'])
 def test_refined_proposal_of_a_model_without_one_vector_is_refused(model):
-    binary = {'preprocessing': 'binarise', 'output_dist': 'bernoulli'}
+    binary = {'preprocessing': 'binarise', 'vae.output_dist': 'bernoulli'}
     with pytest.raises(UserError, match='needs a model with a posterior over one vector z'):
         experiments.create(config(model=model, importance='refined', **binary))
 
@@ -166,7 +166,10 @@ def test_pictures_show_what_their_names_say(monkeypatch):
 BINARY = {'preprocessing': 'binarise'}
 PICTURES = {
     'vae': ({'model': 'vae'}, {'reconstructions', 'traversal'}),
-    'sa_vae, many dimensions': ({'model': 'sa_vae', 'z_dim': 11}, {'reconstructions', 'updates'}),
+    'sa_vae, many dimensions': (
+        {'model': 'sa_vae', 'vae.z_dim': 11},
+        {'reconstructions', 'updates'},
+    ),
     'lvae': ({'model': 'lvae', **BINARY}, {'reconstructions'}),
     'draw': ({'model': 'draw', **BINARY}, {'reconstructions'}),
     'study_vae in the plane': (

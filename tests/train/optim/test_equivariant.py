@@ -154,7 +154,7 @@ def test_only_moments_are_left_out_of_the_norm(mixed):
 
 
 def test_config_trains_by_it():
-    config = runs.config(gradient='equivariant', optimizer='equivariant', lr=0.1)
+    config = runs.config(mlp_flow={'gradient': 'equivariant'}, optimizer='equivariant', lr=0.1)
     state, metrics = runs.train(config, 40, num_devices=2)
     losses = [sum(m['nll_without_log_det_W']) for m in metrics]
     assert np.isfinite(losses).all()
@@ -165,17 +165,23 @@ def test_config_trains_by_it():
     ('fields', 'sentence'),
     [
         (
-            {'gradient': 'relative'},
-            'found optimizer=equivariant, gradient=relative, model=mlp_flow',
+            {'mlp_flow.gradient': 'relative'},
+            'found optimizer=equivariant, mlp_flow.gradient=relative, model=mlp_flow',
         ),
-        ({'optimizer': 'adam'}, 'found optimizer=adam, gradient=equivariant, model=mlp_flow'),
-        ({'model': 'nice'}, 'found optimizer=equivariant, gradient=equivariant, model=nice'),
+        (
+            {'optimizer': 'adam'},
+            'found optimizer=adam, mlp_flow.gradient=equivariant, model=mlp_flow',
+        ),
+        (
+            {'model': 'nice'},
+            'found optimizer=equivariant, mlp_flow.gradient=equivariant, model=nice',
+        ),
         ({'grad_clip': 1.0}, 'grad_clip must be 0 with config.optimizer=equivariant'),
     ],
     ids=str,
 )
 def test_what_does_not_go_with_it_is_refused(fields, sentence):
-    config = {'gradient': 'equivariant', 'optimizer': 'equivariant', **fields}
+    config = {'mlp_flow.gradient': 'equivariant', 'optimizer': 'equivariant', **fields}
     with pytest.raises(UserError, match=sentence):
         optimizers.create(runs.config(**config))
 
@@ -183,6 +189,6 @@ def test_what_does_not_go_with_it_is_refused(fields, sentence):
 def test_norm_that_is_logged_is_the_relative_gradients():
     norms = []
     for name, optimizer in (('equivariant', 'equivariant'), ('relative', 'adam')):
-        config = runs.config(gradient=name, optimizer=optimizer, steps_per_call=1)
+        config = runs.config(mlp_flow={'gradient': name}, optimizer=optimizer, steps_per_call=1)
         norms.append(runs.train(config, 1, num_devices=1)[1][0]['gradient_norm'])
     np.testing.assert_allclose(*norms, rtol=1e-6)

@@ -28,7 +28,7 @@ def compilations(caplog):
         (loop.run, {'num_devices': 1}),
         (
             training.run,
-            {'num_devices': 2, 'model': 'flow', 'num_couplings': 2, 'num_seeds': 2},
+            {'num_devices': 2, 'model': 'flow', 'flow.num_couplings': 2, 'num_seeds': 2},
         ),
     ],
     ids=['run', 'study'],

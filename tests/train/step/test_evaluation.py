@@ -15,10 +15,10 @@ from train.studies import many_seeds
 
 ROWS = 12
 SMALL = {
-    'z_dim': 3,
-    'hidden_dim': 16,
-    'iaf_dim': 8,
-    'hidden_units': 8,
+    'vae.z_dim': 3,
+    'vae.hidden_dim': 16,
+    'iaf.iaf_dim': 8,
+    'nice.hidden_units': 8,
     'num_samples': 100,
     'batch_size': 4,
     'eval_batch_size': ROWS,

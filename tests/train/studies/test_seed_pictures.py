@@ -14,7 +14,7 @@ from train.studies import many_seeds, training
 
 
 def study(folder, **fields):
-    base = {'model': 'flow', 'num_couplings': 2, 'num_seeds': 2, 'seed': 5, 'seed_data': 0}
+    base = {'model': 'flow', 'flow.num_couplings': 2, 'num_seeds': 2, 'seed': 5, 'seed_data': 0}
     config = runs.config(**{**base, 'generation': True, **fields})
     return config, training.run(config, epath.Path(folder))
 

@@ -184,7 +184,7 @@ def test_one_factor_can_be_varied_alone():
         ({'num_seeds': 0}, 'config.num_seeds must be at least 1'),
         ({'seed_init': 7}, 'config.vary must not name what has a seed of its own'),
         ({'seed': 2**32 - 1}, 'must be at most 2..32; found 4294967295'),
-        ({'num_couplings': 0}, 'needs config.num_couplings of at least 1; found 0'),
+        ({'flow.num_couplings': 0}, 'needs config.flow.num_couplings of at least 1; found 0'),
         ({'seed_axis': 'scan'}, 'config.seed_axis must be one of auto, map, vmap'),
     ],
 )

@@ -7,14 +7,7 @@ from etils import epath
 
 from train.data.base import Config
 from train.errors import UserError
-
-APPLICATION = 'likelihood_zoo'
-
-
-def user_cache() -> pathlib.Path:
-    """This user's cache directory of the project."""
-    base = os.environ.get('XDG_CACHE_HOME') or '~/.cache'
-    return pathlib.Path(base).expanduser() / APPLICATION
+from train.runtime.environment import APPLICATION, user_cache
 
 
 def data_roots(config: Config) -> list[epath.Path]:

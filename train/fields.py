@@ -1,0 +1,257 @@
+"""Every field of a config, each described once: its default, rule and meaning; `--help` prints what stands here.
+
+Fields of one model or one family alone are in `train.models`, in the row of that model. Known names stand here as
+words, for their registries import JAX; a test holds the two equal.
+"""
+
+import dataclasses
+
+from train.models import MODELS
+from train.rules import (
+    ABOVE_ZERO,
+    AT_LEAST_ZERO,
+    MOST_LAYERS,
+    SWITCH,
+    TEXT,
+    Field,
+    Rule,
+    below,
+    one_of,
+    whole,
+)
+
+MOST_SAMPLES = 10**8
+MOST_POINTS = 10**8  # of a toy density, which lie in memory
+MOST_SEEDS = 10_000
+
+DATASETS = (
+    *('toy', 'digits', 'mnist', 'binarised_mnist', 'fashion_mnist', 'cifar10', 'svhn_cropped'),
+    *('omniglot', 'power', 'gas', 'hepmass', 'miniboone', 'bsds300'),
+)
+TOYS = (
+    *('sine', 'moons', 'smile', '2spirals', 'checkerboard', 'rings', 'trimodal', 'trimodal2'),
+    *('8gaussians', 'swissroll', 'circles', 'pinwheel', 'line', 'cos', 'moons_ffjord'),
+    '8gaussians_ffjord',
+)
+PRESETS = (
+    *('none', 'logit', 'logit_mean', 'logit_rms', 'standardise', 'mean', 'zca', 'unit'),
+    *('pixel_mean', 'binarise'),
+)
+NONLINEARITIES = ('smooth_leaky_relu', 'leaky_tanh', 'elu', 'softplus')
+OPTIMIZERS = ('adam', 'adamw', 'adamax', 'sgd', 'equivariant')
+PRECISIONS = ('highest', 'high', 'default', 'float32', 'tensorfloat32', 'bfloat16')
+VARIED = ('init', 'order', 'noise')
+
+SEED = Rule(lambda value: 0 <= value < 2**32, 'lie in 0 .. 2**32 - 1')
+OWN_SEED = Rule(
+    lambda value: -1 <= value < 2**32, 'lie in 0 .. 2**32 - 1, or be -1 for config.seed'
+)
+NAMES_OF_SEEDS = Rule(
+    lambda value: set(value.split(',')) <= {'', *VARIED}, f'name some of {",".join(VARIED)}'
+)
+
+MODEL = (
+    Field('model', 'mlp_flow', one_of(*MODELS), 'see `python -m train.main --list`'),
+    Field('prior', 'gaussian', one_of('gaussian', 'logistic'), "the flow's factorial base density"),
+    Field('num_layers', 2, whole(1, MOST_LAYERS), 'affine layers, an activation after all but one'),
+    Field('nonlinearity', 'smooth_leaky_relu', one_of(*NONLINEARITIES), 'that activation'),
+    Field('alpha', 0.01, AT_LEAST_ZERO, 'slope of smooth_leaky_relu on the left; scale of elu'),
+    Field('bias', True, SWITCH, 'whether the affine layers have one'),
+    Field(
+        'kl',
+        'sample',
+        one_of('sample', 'analytic'),
+        'sample: at the one draw, as published; analytic: where it has a closed form',
+    ),
+    Field(
+        'kl_warmup_steps',
+        0,
+        whole(0),
+        'steps over which the weight of the KL in the loss grows from 0 to 1',
+    ),
+)
+DATA = (
+    Field('dataset', 'mnist', one_of(*DATASETS), 'see `python -m train.prepare --list`'),
+    Field('toy_name', 'sine', one_of(*TOYS), 'which density, for dataset=toy'),
+    Field('toy_size', 5000, whole(1, MOST_POINTS), 'rows of each split, for dataset=toy'),
+    Field('max_rows', 0, whole(0), 'only the first so many rows of each split, to try out; 0: all'),
+    Field('preprocessing', 'none', one_of(*PRESETS), 'of the data, before the model'),
+    Field(
+        'logit_lambda',
+        1e-6,
+        below(0.5),
+        'pixels are squeezed to [lambda, 1 - lambda] before the logit',
+    ),
+    Field(
+        'zca_epsilon',
+        1e-3,
+        AT_LEAST_ZERO,
+        'added to the variances that preprocessing=zca divides by',
+    ),
+    Field(
+        'symmetric_range',
+        False,
+        SWITCH,
+        'images in (-1, 1) instead of (0, 1), before the preprocessing',
+    ),
+    Field('flip', False, SWITCH, 'mirror training images at random (cifar10)'),
+    Field(
+        'source',
+        'map',
+        one_of('map', 'memory', 'stream'),
+        'map: memory-mapped files; memory: read whole; stream: record by record',
+        defines=False,
+    ),
+    Field(
+        'data_dir',
+        '',
+        TEXT,
+        "prepared TFDS directory; empty: TFDS_DATA_DIR, then TFDS's default",
+        defines=False,
+    ),
+    Field('manual_dir', '', TEXT, 'folder with original files downloaded by hand', defines=False),
+    Field(
+        'cache_dir',
+        '',
+        TEXT,
+        "memory-mapped copies; empty: beside the prepared data, else the user's cache",
+        defines=False,
+    ),
+)
+OPTIMISATION = (
+    Field('seed', 42, SEED, 'initialisation, order, noise and toy data all follow from it'),
+    Field('seed_init', -1, OWN_SEED, 'a seed of its own for the initialisation; -1: config.seed'),
+    Field('seed_order', -1, OWN_SEED, 'the same for the order of the batches'),
+    Field('seed_noise', -1, OWN_SEED, 'the same for the noise of training'),
+    Field('seed_data', -1, OWN_SEED, 'the same for toy data and the noise of evaluation'),
+    Field('batch_size', 128, whole(1), 'rows per step over all devices'),
+    Field('lr', 1e-3, AT_LEAST_ZERO, 'peak learning rate'),
+    Field(
+        'optimizer',
+        'adam',
+        one_of(*OPTIMIZERS),
+        'equivariant goes with mlp_flow.gradient=equivariant',
+    ),
+    Field('b1', 0.9, below(1), 'first-moment decay of adam, adamax; momentum of sgd, equivariant'),
+    Field('b2', 0.999, below(1), 'second-moment decay'),
+    Field('eps', 1e-8, ABOVE_ZERO, 'added to the root of the second moment'),
+    Field('weight_decay', 0.0, AT_LEAST_ZERO, "decoupled, with adamw; the published code's is L2"),
+    Field(
+        'schedule',
+        'constant',
+        one_of('constant', 'cosine', 'linear'),
+        'of the learning rate; the latter two end at zero at schedule_steps',
+    ),
+    Field('schedule_steps', 0, whole(0), 'where the schedule ends'),
+    Field('warmup', 0, whole(0), 'steps of linear warm-up'),
+    Field('grad_clip', 0.0, AT_LEAST_ZERO, 'largest global norm of the gradient; 0: off'),
+    Field(
+        'on_nan',
+        'raise',
+        one_of('raise', 'rollback'),
+        'rollback: to the last checkpoint, with half the learning rate',
+    ),
+    Field('max_rollbacks', 3, whole(0), 'after which on_nan=rollback raises too'),
+    Field('ema', 0.0, below(1), 'decay of the parameter average that evaluation uses; 0: off'),
+    Field(
+        'matmul_precision',
+        'highest',
+        one_of(*PRECISIONS),
+        'of matrix products in training; evaluation is always highest',
+    ),
+    Field('epochs', 100, whole(1), 'a larger value extends a finished run', defines=False),
+    Field('look_ahead', 30, whole(1), 'epochs without improvement on validation before stopping'),
+    Field('eval_every', 1, whole(1), 'epochs between validations'),
+    Field('init_examples', 10_000, whole(1), 'training rows that layers made from data start from'),
+    Field('init_from', '', TEXT, 'workdir of a run whose best parameters to start from'),
+)
+STUDY = (
+    Field(
+        'num_seeds',
+        1,
+        whole(1, MOST_SEEDS),
+        'how many seeds `train.study` trains: seed, seed + 1, ...',
+    ),
+    Field(
+        'vary',
+        'init,order,noise',
+        NAMES_OF_SEEDS,
+        'what differs between the seeds; the rest follows config.seed',
+    ),
+    Field(
+        'seed_axis',
+        'auto',
+        one_of('auto', 'map', 'vmap'),
+        'how the seeds of one device run; auto: map on a CPU',
+        defines=False,
+    ),
+)
+RUN = (
+    Field('num_devices', 0, whole(0), 'local devices to use; 0: all', defines=False),
+    Field('steps_per_call', 50, whole(1), 'steps in one device program, at most', defines=False),
+    Field(
+        'eval_batch_size',
+        1000,
+        whole(1),
+        'rows per evaluation call over all devices, rounded up to them',
+        defines=False,
+    ),
+    Field('eval_samples', 1, whole(1, MOST_SAMPLES), "posterior samples of a bound's validation"),
+    Field(
+        'num_samples',
+        5000,
+        whole(1, MOST_SAMPLES),
+        "importance samples of a bound's test likelihood",
+        defines=False,
+    ),
+    Field(
+        'importance',
+        'posterior',
+        one_of('posterior', 'refined'),
+        "drawn from the model's own; refined: from a Gaussian fitted to each example, vaes/refined.py",
+        defines=False,
+    ),
+    Field(
+        'final_split',
+        'test',
+        one_of('test', 'validation'),
+        'where the finished run is measured; validation keeps the test split closed while candidates are compared',
+        defines=False,
+    ),
+    Field('log_every', 1, whole(1), 'epochs between printed lines', defines=False),
+    Field('generation', True, SWITCH, 'pictures of samples', defines=False),
+    Field('generation_every', 10, whole(1), 'epochs between them', defines=False),
+    Field('tensorboard', True, SWITCH, 'events for TensorBoard', defines=False),
+    Field(
+        'profile_steps',
+        0,
+        whole(0),
+        'steps of the second call on to profile into the workdir; 0: none',
+        defines=False,
+    ),
+    Field(
+        'compilation_cache',
+        '',
+        TEXT,
+        "folder of compiled programs; empty: in the user's cache; off: none",
+        defines=False,
+    ),
+)
+
+
+def _of(model: str) -> tuple[Field, ...]:
+    """A model's own fields, by their names behind `config.`."""
+    own = MODELS[model].own
+    return tuple(dataclasses.replace(field, name=f'{model}.{field.name}') for field in own)
+
+
+# Title -> fields, in the order in which `--help` has them.
+SECTIONS = {
+    'model': MODEL,
+    **{name: _of(name) for name in MODELS if MODELS[name].own},
+    'data': DATA,
+    'optimisation': OPTIMISATION,
+    'studies': STUDY,
+    'run': RUN,
+}
+FIELDS = {field.name: field for section in SECTIONS.values() for field in section}
