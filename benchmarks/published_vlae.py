@@ -14,7 +14,8 @@ compared at, the same numbers.
 import jax
 import jax.numpy as jnp
 
-from vaes.distributions import LOG_2_PI, gaussian_log_prob, standard_normal_log_prob
+from flows.base_densities import standard_normal_log_prob
+from vaes.distributions import LOG_2_PI, gaussian_log_prob
 
 
 def dense(layer, inputs):

@@ -25,6 +25,7 @@ LATE = {
     'train.cli': COMMAND,
     'train.evaluate': COMMAND,
     'train.main': COMMAND,
+    'train.models': 'the libraries of every model, where --help and --list build none',
     'train.prepare': COMMAND,
     'train.report': COMMAND,
     'train.sample': COMMAND,

@@ -71,7 +71,7 @@ def test_batches_and_fits_are_those_from_memory(monkeypatch, builder, max_rows):
         config, dataset = opened(monkeypatch, rows, max_rows=max_rows)
         source = dataset.source('train')
         assert len(source) == (max_rows or 300)
-        chunks = list(batches.chunks(source, 3, 0, 40, 2, 4, 0, 1))
+        chunks = list(batches.chunks(source, [3], 0, 40, 2, lambda rows: rows))
         fit = Preprocessing.fit(config, dataset.description, source).bijectors[0]
         found.append([*(part for chunk in chunks for part in chunk), fit.mean, fit.std])
     for memory, items, read in zip(*found, strict=True):
