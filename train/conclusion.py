@@ -109,18 +109,18 @@ def count_test_look(workdir: epath.Path, step: int) -> int:
             f'{path} must hold one JSON object a line and is damaged at line {lines.index(None) + 1}; restore it from '
             'a copy, or take that line out.'
         )
-    lines = [json.dumps(line) for line in lines]
-    lines.append(json.dumps({'step': step, 'time': result.now()}))
+    looks = [json.dumps(line) for line in lines]
+    looks.append(json.dumps({'step': step, 'time': result.now()}))
     if processes.is_first():
-        workdirs.write_text(path, ''.join(f'{line}\n' for line in lines))
-    return len(lines)
+        workdirs.write_text(path, ''.join(f'{look}\n' for look in looks))
+    return len(looks)
 
 
 def _pictures(
     experiment: Experiment, data: Data, state: TrainState, workdir: epath.Path, step: int
 ) -> None:
     """The learning curve, and the final pictures, which TensorBoard shows behind the last step of training."""
-    records = read_lines(workdir / 'metrics.jsonl')
+    records = [line for line in read_lines(workdir / 'metrics.jsonl') if line is not None]
     if records:
         save_png(workdir / 'learning_curve.png', plots.learning_curve(records))
     if experiment.config.generation:

@@ -4,12 +4,14 @@ All methods are called through `Module.apply`, with the variables of the model. 
 for each example, and numbers are in nats of model space.
 """
 
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import jax
 
 from flows.importance import Estimate
 from flows.model import Terms
+
+Variables: TypeAlias = dict[str, Any]  # the collections of a model by name, `params` among them
 
 
 class Model(Protocol):

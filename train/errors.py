@@ -1,5 +1,7 @@
 """How a run ends when it does not end well; each kind has an exit code of its own."""
 
+import signal
+
 
 class UserError(Exception):
     """What a user can mend, in one sentence: the rule, the value found, the remedy."""
@@ -12,7 +14,7 @@ class NonFiniteError(Exception):
 
     exit_code = 3
 
-    def __init__(self, step, message):
+    def __init__(self, step: int, message: str) -> None:
         super().__init__(message)
         self.step = step
 
@@ -23,7 +25,7 @@ class SignalledError(BaseException):
     exit_code: 128 + the signal's number, as the shell has it.
     """
 
-    def __init__(self, number):
+    def __init__(self, number: signal.Signals) -> None:
         super().__init__(
             f'Stopped by {number.name}; what was saved before is on disk and the same command goes on from there.'
         )
@@ -36,7 +38,7 @@ class StoppedError(Exception):
     step: the step that is saved; exit_code: 128 + the signal's number, as the shell has it.
     """
 
-    def __init__(self, step, exit_code):
+    def __init__(self, step: int, exit_code: int) -> None:
         super().__init__(
             f'Stopped by a signal; step {step} is saved and the same command goes on from there.'
         )

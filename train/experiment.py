@@ -3,7 +3,6 @@
 import dataclasses
 from collections.abc import Callable
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,6 +13,7 @@ from ml_collections import FrozenConfigDict as Config
 from train import config as defaults
 from train import data as datasets
 from train import models
+from train.contract import Model
 from train.data import batches
 from train.data.batches import Source
 from train.data.preprocessing import Preprocessing
@@ -35,7 +35,7 @@ class Experiment:
 
     config: Config
     description: datasets.Description
-    model: nn.Module
+    model: Model
     optimizer: optax.GradientTransformation
     layout: Layout
     evaluator: Evaluator
@@ -151,7 +151,9 @@ def initialiser(experiment: Experiment) -> Callable[[Source, Preprocessing, Seed
     """
 
     @jax.jit
-    def from_rows(preprocessing, raw, rows, seed):
+    def from_rows(
+        preprocessing: Preprocessing, raw: jax.Array, rows: jax.Array, seed: jax.Array
+    ) -> TrainState:
         keys = example_keys(seed, 'init', 0, rows)
         examples, _ = preprocess(preprocessing, raw, keys, training=True)
         return experiment.init(seed, examples)

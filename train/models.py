@@ -6,16 +6,23 @@ that `--help` and `--list` start at once.
 
 import dataclasses
 from collections.abc import Callable, Collection
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from train import rules
 from train.errors import UserError
 from train.rules import Field
 
-Build = Callable[[Any, Any], Any]  # (config, description of the dataset) -> Linen module
+if TYPE_CHECKING:
+    from ml_collections import ConfigDict
+
+    from train import contract
+    from train.data.base import Description
+    from vaes.distributions import Likelihood
+
+Build = Callable[['ConfigDict', 'Description'], 'contract.Model']  # a Linen module
 
 
-def _mlp_flow(config: Any, description: Any) -> Any:
+def _mlp_flow(config: 'ConfigDict', description: 'Description') -> 'contract.Model':
     from flows import MLPFlow, RelativeAffine, choose
     from train.components import ACTIVATIONS, BASE_DENSITIES
 
@@ -32,7 +39,7 @@ def _mlp_flow(config: Any, description: Any) -> Any:
     )
 
 
-def _nice(config: Any, description: Any) -> Any:
+def _nice(config: 'ConfigDict', description: 'Description') -> 'contract.Model':
     from flows import MLP, NICE, choose
     from train.components import BASE_DENSITIES, PARTITIONS
 
@@ -46,7 +53,7 @@ def _nice(config: Any, description: Any) -> Any:
     )
 
 
-def _flow(config: Any, description: Any) -> Any:
+def _flow(config: 'ConfigDict', description: 'Description') -> 'contract.Model':
     from flows import (
         BoundedAffine,
         CouplingFlow,
@@ -87,7 +94,8 @@ def _flow(config: Any, description: Any) -> Any:
         conditioner=DenseNet(sizes.width, sizes.depth, sizes.growth),
         transformer=BoundedAffine(sizes.log_scale_bound),
     )
-    return ImageFlow(shape=description.shape, flow=flow)
+    height, width, channels = description.shape
+    return ImageFlow(shape=(height, width, channels), flow=flow)
 
 
 # The published sizes for vectors; those for images are the models' defaults.
@@ -95,7 +103,7 @@ STUDY_VAE_OF_VECTORS = {'hidden': (128,) * 3, 'latent_dim': 4}
 LVAE_OF_VECTORS = {'hidden': (128,) * 3, 'latent_dims': (4,) * 3}
 
 
-def _study_vae(config: Any, description: Any) -> Any:
+def _study_vae(config: 'ConfigDict', description: 'Description') -> 'contract.Model':
     from vaes import ConvergenceVAE
 
     return ConvergenceVAE(
@@ -107,7 +115,7 @@ def _study_vae(config: Any, description: Any) -> Any:
     )
 
 
-def _lvae(config: Any, description: Any) -> Any:
+def _lvae(config: 'ConfigDict', description: 'Description') -> 'contract.Model':
     from train.step.parallel import AXIS
     from vaes import LadderVAE
 
@@ -121,14 +129,14 @@ def _lvae(config: Any, description: Any) -> Any:
     )
 
 
-def _sizes(given: Any, description: Any, of_vectors: dict[str, Any]) -> dict[str, Any]:
+def _sizes(given: Any, description: 'Description', of_vectors: dict[str, Any]) -> dict[str, Any]:
     """The fields of a group that are set; for those that are left empty the published ones of vectors or images."""
     published = of_vectors if len(description.shape) == 1 else {}
     return {**published, **{name: value for name, value in given.items() if value}}
 
 
 def _draw(read_error: bool, accumulate: bool) -> Build:
-    def build(config: Any, description: Any) -> Any:
+    def build(config: 'ConfigDict', description: 'Description') -> 'contract.Model':
         from vaes import DRAW
 
         if len(description.shape) != 3:
@@ -149,7 +157,7 @@ def _draw(read_error: bool, accumulate: bool) -> Build:
     return build
 
 
-def _output(config: Any, description: Any) -> Any:
+def _output(config: 'ConfigDict', description: 'Description') -> 'Likelihood':
     """p(x | f): Gaussian for vectors, Bernoulli for binary images."""
     from vaes import BernoulliLikelihood, IndependentGaussian
 
@@ -159,7 +167,7 @@ def _output(config: Any, description: Any) -> Any:
     return BernoulliLikelihood()
 
 
-def _check_binary(config: Any) -> None:
+def _check_binary(config: 'ConfigDict') -> None:
     if config.preprocessing != 'binarise':
         raise ValueError(
             f'config.model={config.model} models binary images and needs config.preprocessing=binarise; '
@@ -170,7 +178,7 @@ def _check_binary(config: Any) -> None:
 def _laplace_family(module: str, group: str | None = None) -> Build:
     """A builder of one of the five models that share networks. group: its own fields."""
 
-    def build(config: Any, description: Any) -> Any:
+    def build(config: 'ConfigDict', description: 'Description') -> 'contract.Model':
         import vaes
 
         if (config.vae.output_dist == 'bernoulli') != (config.preprocessing == 'binarise'):
@@ -386,7 +394,7 @@ def has(model: str, field: str) -> bool:
     return not names or model in names
 
 
-def create(config: Any, description: Any) -> Any:
+def create(config: 'ConfigDict', description: 'Description') -> 'contract.Model':
     """The Linen module of a config; raises UserError for an unknown name or a field the model refuses."""
     if config.model not in MODELS:
         raise UserError(f'config.model must be one of {", ".join(MODELS)}; found {config.model}.')

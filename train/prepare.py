@@ -3,6 +3,8 @@
 `--dataset=NAME --picture=FILE.png` also draws its first rows: a grid of images, or every toy density.
 """
 
+from types import SimpleNamespace
+
 from absl import flags
 
 from train import cli
@@ -65,7 +67,7 @@ def main(argv: list[str]) -> None:
         )
 
 
-def _draw(config, path):
+def _draw(config: SimpleNamespace, path: str) -> None:
     import pathlib
 
     from train.errors import UserError

@@ -1,15 +1,20 @@
 """A trained model for a notebook, without its dataset."""
 
 import jax
+from etils import epath
+from ml_collections import ConfigDict
 
 from train import experiment as experiments
 from train.config import completed
+from train.contract import Model, Variables
+from train.data.preprocessing import Preprocessing
 from train.errors import UserError
 from train.runtime import workdir as workdirs
 from train.runtime.checkpoint import reading
+from train.step.state import TrainState
 
 
-def read_config(workdir):
+def read_config(workdir: epath.Path) -> ConfigDict:
     """The config of a run's folder, complete; a UserError where there is none."""
     workdirs.check_reachable(workdir)
     path = workdir / 'config.json'
@@ -20,7 +25,7 @@ def read_config(workdir):
     return completed(workdirs.read_json(path), path)
 
 
-def load(workdir):
+def load(workdir: epath.PathLike) -> tuple[Model, Variables, Preprocessing]:
     """`model, variables, preprocessing` of the best checkpoint in a run's folder.
 
     The dataset is not needed. Use as
@@ -31,7 +36,7 @@ def load(workdir):
     return experiment.model, state.variables, state.preprocessing
 
 
-def restore(workdir):
+def restore(workdir: epath.Path) -> tuple[experiments.Experiment, TrainState, int]:
     """(experiment, state on the default device, step) of the best checkpoint in a run's folder."""
     experiment = experiments.for_use(read_config(workdir))
     with reading(workdir) as saved:

@@ -3,9 +3,24 @@
 `--inpaint` fills in hidden parts of ten test images instead, `--spectrum` shows NICE's sorted exp(-s).
 """
 
+from typing import TYPE_CHECKING
+
 from absl import flags
 
 from train import cli
+
+if TYPE_CHECKING:
+    import jax
+    import numpy as np
+    from etils import epath
+    from ml_collections import ConfigDict
+
+    from train.contract import Model, Variables
+    from train.data.preprocessing import Preprocessing
+
+    Trained = tuple[Model, Variables, Preprocessing]
+    Made = tuple[np.ndarray, bytes | None, str]
+
 
 _WORKDIR = flags.DEFINE_string('workdir', None, 'Folder of the run.', required=True)
 _NUMBER = flags.DEFINE_integer('number', 100, 'How many samples.', lower_bound=1)
@@ -51,7 +66,7 @@ def main(argv: list[str]) -> None:
     _save(path, *made)
 
 
-def _samples(config, trained, key):
+def _samples(config: 'ConfigDict', trained: 'Trained', key: 'jax.Array') -> 'Made':
     """(array in data space, picture or None, what it is): not clipped, which only a picture needs."""
     import jax
     import numpy as np
@@ -85,7 +100,7 @@ def _samples(config, trained, key):
     return samples, png, f'{_NUMBER.value} {what} are'
 
 
-def _check_memory(config):
+def _check_memory(config: 'ConfigDict') -> None:
     """Refuse more samples than the memory holds."""
     import psutil
 
@@ -101,7 +116,9 @@ def _check_memory(config):
         )
 
 
-def _inpainting(config, trained, key, folder, step):
+def _inpainting(
+    config: 'ConfigDict', trained: 'Trained', key: 'jax.Array', folder: 'epath.Path', step: int
+) -> 'Made':
     """(completed images (10, 10, H, W, C), picture, what happened); a look at the test split, which is counted."""
     import numpy as np
 
@@ -123,7 +140,7 @@ def _inpainting(config, trained, key, folder, step):
     return found['completed'].reshape(-1, INPAINTED, *shape), png, 'completed images are'
 
 
-def _spectrum(model, variables, preprocessing):
+def _spectrum(model: 'Model', variables: 'Variables', preprocessing: 'Preprocessing') -> 'Made':
     """(exp(-s), largest first, picture, what it is) of a NICE."""
     del preprocessing
     import numpy as np
@@ -139,7 +156,7 @@ def _spectrum(model, variables, preprocessing):
     return scales, plots.spectrum(scales), 'the scales exp(-s), largest first, are'
 
 
-def _save(path, array, png, what):
+def _save(path: 'epath.Path', array: 'np.ndarray', png: bytes | None, what: str) -> None:
     import numpy as np
 
     from train.runtime.writers import save_png

@@ -1,20 +1,33 @@
 """What broke: the bad step's batch, replayed layer by layer from the frozen state."""
 
 import json
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+from etils import epath
+from ml_collections import FrozenConfigDict as Config
 
 from flows.keys import fold_in
+from flows.model import Terms
+from train.contract import Model
 from train.data import batches
+from train.data.base import Source
+from train.experiment import Experiment
 from train.step.parallel import AXIS
 from train.step.randomness import MODEL, Seeds, example_keys
+from train.step.state import TrainState
 from train.step.step import preprocess
 
+Objective = Callable[[Any], Terms]  # parameters -> the terms of a batch
 
-def examine(experiment, source, state, step, folder):
+
+def examine(
+    experiment: Experiment, source: Source, state: TrainState, step: int, folder: epath.Path
+) -> str:
     """Find and write what was not finite at `step`; returns a sentence that names layer and term.
 
     state: the frozen state on the host, as it was before the step. The batch, its rows in the split and the parameters
@@ -38,7 +51,7 @@ def examine(experiment, source, state, step, folder):
     )
 
 
-def batch_rows(config, size, step):
+def batch_rows(config: Config, size: int, step: int) -> np.ndarray:
     """The rows (B,) of the training split in the global batch of a step."""
     per_epoch = batches.steps_per_epoch(size, config.batch_size)
     epoch, position = divmod(step, per_epoch)
@@ -46,7 +59,9 @@ def batch_rows(config, size, step):
     return batches.order(size, Seeds.of(config).order, epoch)[first : first + config.batch_size]
 
 
-def _find(experiment, state, x, keys, step):
+def _find(
+    experiment: Experiment, state: TrainState, x: jax.Array, keys: jax.Array, step: int
+) -> dict[str, str]:
     """{'where', 'term'}: the first number that was not finite, and the logged term that it spoils."""
     if not _finite(x):
         row = int(np.argmin(np.isfinite(np.asarray(x)).all(axis=-1)))
@@ -58,7 +73,7 @@ def _find(experiment, state, x, keys, step):
     bad_terms.sort(key=lambda name: name in ('elbo', 'nll'))
     term = bad_terms[0] if bad_terms else 'the gradient'
     if bad_terms and 'batch_stats' not in state.model_state:
-        culprits = []
+        culprits: list[str] = []
         with nn.intercept_methods(_watch(culprits)), jax.disable_jit():
             objective(state.params)
         where = culprits[0] if culprits else 'the prior or the sum of the terms overflows'
@@ -75,10 +90,12 @@ def _find(experiment, state, x, keys, step):
     return {'where': 'the norm of the gradient overflows', 'term': term}
 
 
-def _objective(model, state, x, keys, step):
+def _objective(
+    model: Model, state: TrainState, x: jax.Array, keys: jax.Array, step: int
+) -> Objective:
     """The terms as a function of the parameters, in training mode."""
 
-    def objective(params):
+    def objective(params: Any) -> Terms:
         terms, _ = model.apply(
             {'params': params, **state.model_state},
             x,
@@ -92,16 +109,21 @@ def _objective(model, state, x, keys, step):
     return objective
 
 
-def _with_axis(function):
+def _with_axis(function: Objective) -> Objective:
     """The function with axis `batch` bound around it, of size one."""
     bound = jax.vmap(function, in_axes=None, out_axes=0, axis_name=AXIS, axis_size=1)
     return lambda params: jax.tree.map(lambda leaf: leaf[0], bound(params))
 
 
-def _watch(culprits):
+def _watch(culprits: list[str]) -> Callable[..., Any]:
     """An interceptor that notes each method whose inputs are finite and whose outputs are not, innermost first."""
 
-    def interceptor(next_function, args, kwargs, context):
+    def interceptor(
+        next_function: Callable[..., Any],
+        args: tuple,
+        kwargs: dict[str, Any],
+        context: nn.module.InterceptorContext,
+    ) -> Any:
         out = next_function(*args, **kwargs)
         public = not context.method_name.startswith('_') and context.method_name != 'setup'
         if public and _finite((args, kwargs)) and not _finite(out):
@@ -112,16 +134,16 @@ def _watch(culprits):
     return interceptor
 
 
-def _finite(tree):
+def _finite(tree: Any) -> bool:
     """Whether all floats of a tree are finite; values inside a transformation cannot be seen and count as finite."""
     return all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(tree) if _is_seen(leaf))
 
 
-def _is_seen(leaf):
+def _is_seen(leaf: Any) -> bool:
     is_array = isinstance(leaf, jax.Array | np.ndarray) and not isinstance(leaf, jax.core.Tracer)
     return is_array and jnp.issubdtype(leaf.dtype, jnp.floating)
 
 
-def _save(path, arrays):
+def _save(path: epath.Path, arrays: Mapping[str, Any]) -> None:
     with path.open('wb') as file:
         np.savez(file, **arrays)

@@ -1,14 +1,22 @@
 """What `train.evaluate --gaps` prints: how far the bound is below the likelihood, and why; see `inference_gaps`."""
 
-import numpy as np
+from collections.abc import Mapping
+from typing import Any
 
+import numpy as np
+from ml_collections import FrozenConfigDict as Config
+
+from train.contract import Model
+from train.data.base import Data
 from train.errors import UserError
+from train.experiment import Experiment
 from train.result import mean_and_error, with_error
+from train.step.state import TrainState
 
 NAMES = ('inference', 'approximation', 'amortisation')
 
 
-def check(config, model):
+def check(config: Config, model: Model) -> None:
     """Raise a UserError for a model that has no bound, or no approximate posterior."""
     if model.exact:
         raise UserError(
@@ -21,7 +29,7 @@ def check(config, model):
         )
 
 
-def measure(experiment, data, state, split):
+def measure(experiment: Experiment, data: Data, state: TrainState, split: str) -> dict[str, Any]:
     """Means and two standard errors over the examples of a split, under a replicated state."""
     data.require_intact()
     config, source = experiment.config, data.source(split)
@@ -40,7 +48,7 @@ def measure(experiment, data, state, split):
     return found
 
 
-def line(found):
+def line(found: Mapping[str, Any]) -> str:
     """The line printed last: gaps in nats with two standard errors."""
     gaps = [
         f'{name} gap {with_error(found[f"{name}_gap"], found[f"{name}_gap_2se"])}'

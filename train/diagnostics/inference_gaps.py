@@ -13,16 +13,25 @@ way round. The family is whatever a posterior has of its own for one example: me
 the whole covariance; reflections or context of a flow; the Gaussians of every level.
 """
 
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import optax
 
 from flows import importance
 from flows import keys as example_keys
+from train.contract import Model, Variables
 from vaes.distributions import FullGaussian
 from vaes.iaf import FlowGaussian
 from vaes.latent_variable_model import IMPORTANCE, REFINEMENT
 from vaes.posterior import Posterior
+
+LogWeights = Callable[[jax.Array, int], jax.Array]  # keys (B,), n -> (n, B) of n draws
+Rebuild = Callable[[Any], Any]  # what is free of a posterior -> the posterior
+
 
 # What an example's key is used for, after the purposes of the models.
 ASCENT, BOUND = range(3, 5)
@@ -30,7 +39,14 @@ STEPS, DRAWS, LEARNING_RATE = 1000, 10, 0.1  # of the ascent: Adam, its rate fal
 BOUND_DRAWS = 1000  # from which a bound is taken
 
 
-def inference_gaps(model, variables, x, keys, num_samples, steps=STEPS):
+def inference_gaps(
+    model: Model,
+    variables: Variables,
+    x: jax.Array,
+    keys: jax.Array,
+    num_samples: int,
+    steps: int = STEPS,
+) -> dict[str, jax.Array]:
     """The three quantities that the gaps lie between, a dict of (B,) in nats.
 
     Args:
@@ -49,10 +65,10 @@ def inference_gaps(model, variables, x, keys, num_samples, steps=STEPS):
         variables, x, example_keys.fold_in(keys, REFINEMENT), method='posterior'
     )
 
-    def log_weights(q):
+    def log_weights(q: Any) -> LogWeights:
         return lambda keys, n: model.apply(variables, x, q, keys, n, method='log_weights')
 
-    def bound(q):
+    def bound(q: Any) -> jax.Array:
         return _mean(log_weights(q), example_keys.fold_in(keys, BOUND), BOUND_DRAWS)
 
     found, best = {'elbo': bound(posterior)}, posterior
@@ -61,7 +77,7 @@ def inference_gaps(model, variables, x, keys, num_samples, steps=STEPS):
         found['best_elbo'] = bound(best)
     draws = example_keys.fold_in(keys, IMPORTANCE)
 
-    def of_block(block, n):
+    def of_block(block: int | jax.Array, n: int) -> jax.Array:
         return log_weights(best)(example_keys.fold_in(draws, block), n)
 
     estimate = importance.estimate(of_block, num_samples)
@@ -72,7 +88,9 @@ def inference_gaps(model, variables, x, keys, num_samples, steps=STEPS):
     }
 
 
-def best_posterior(log_weights, posterior, keys, steps):
+def best_posterior(
+    log_weights: Callable[[Any], LogWeights], posterior: Any, keys: jax.Array, steps: int
+) -> Any:
     """q* from the posterior q (a pytree), by Adam on each example's own bound.
 
     log_weights: q -> function (keys (B,), n) -> log p(x, z) - log q(z), (n, B), of n draws from q.
@@ -80,11 +98,11 @@ def best_posterior(log_weights, posterior, keys, steps):
     start, rebuild = local_parameters(posterior)
     optimizer = optax.adam(optax.cosine_decay_schedule(LEARNING_RATE, steps))
 
-    def loss(parameters, step):
+    def loss(parameters: Any, step: jax.Array) -> jax.Array:
         log_w = log_weights(rebuild(parameters))(example_keys.fold_in(keys, step), DRAWS)
         return -jnp.sum(jnp.mean(log_w, axis=0))  # examples do not share parameters
 
-    def update(carry, step):
+    def update(carry: tuple[Any, Any], step: jax.Array) -> tuple[tuple[Any, Any], None]:
         parameters, state = carry
         updates, state = optimizer.update(jax.grad(loss)(parameters, step), state)
         return (optax.apply_updates(parameters, updates), state), None
@@ -93,21 +111,21 @@ def best_posterior(log_weights, posterior, keys, steps):
     return rebuild(parameters)
 
 
-def local_parameters(posterior):
+def local_parameters(posterior: Any) -> tuple[Any, Rebuild]:
     """What of a posterior belongs to one example and is free: (parameters, parameters -> posterior)."""
     if isinstance(posterior, Posterior):
         parameters, rebuild = local_parameters(posterior.distribution)
-        return parameters, lambda free: posterior.replace(distribution=rebuild(free))
+        return parameters, lambda free: dataclasses.replace(posterior, distribution=rebuild(free))
     if isinstance(posterior, FlowGaussian):
         # The flow's own weights are the same for all examples.
         parameters = {'base': posterior.base, 'context': posterior.context}
-        return parameters, lambda free: posterior.replace(**free)
+        return parameters, lambda free: dataclasses.replace(posterior, **free)
     if isinstance(posterior, FullGaussian):
         return _relative_to(posterior)
     return posterior, lambda free: free
 
 
-def _relative_to(q):
+def _relative_to(q: FullGaussian) -> tuple[dict[str, jax.Array], Rebuild]:
     """Every full Gaussian from one, N(mean, R^T R): N(mean + R^T m, R^T U^T U R), U lower, at the start m = 0, U = I.
 
     In units of q itself, an ascent need not know how narrow a posterior is.
@@ -118,7 +136,7 @@ def _relative_to(q):
         'log_diagonal': jnp.zeros_like(q.mean),
     }
 
-    def rebuild(free):
+    def rebuild(free: dict[str, jax.Array]) -> FullGaussian:
         diagonal = jnp.eye(q.mean.shape[-1])[None] * jnp.exp(free['log_diagonal'])[:, None]
         factor = jnp.tril(free['lower'], -1) + diagonal
         mean = q.mean + jnp.einsum('bji,bj->bi', q.inverse_cholesky, free['mean'])
@@ -127,10 +145,10 @@ def _relative_to(q):
     return start, rebuild
 
 
-def _mean(log_weights, keys, num_samples):
+def _mean(log_weights: LogWeights, keys: jax.Array, num_samples: int) -> jax.Array:
     """The mean of `num_samples` log-weights, whole blocks of them, (B,)."""
 
-    def block(index):
+    def block(index: jax.Array) -> jax.Array:
         return log_weights(example_keys.fold_in(keys, index), importance.BLOCK).mean(axis=0)
 
     return jax.lax.map(block, jnp.arange(num_samples // importance.BLOCK)).mean(axis=0)

@@ -9,16 +9,21 @@ and x_H is brought back into the range of the data after each step. The gradient
 image alone, whatever the number of images.
 """
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from train.contract import Model, Variables
+from train.data.preprocessing import Preprocessing
 from train.errors import UserError
 
 START, NOISE, MASKS = 0, 1, 2  # what a key is split into
 
 
-def masks(shape, key):
+def masks(shape: tuple[int, ...], key: jax.Array) -> dict[str, np.ndarray]:
     """The ten masks of the published code for images (H, W, C): name -> hidden (H, W, C) bool."""
     height, width, _ = shape
     row, column = (index[:, :, None] for index in np.indices((height, width)))
@@ -39,12 +44,18 @@ def masks(shape, key):
     return {name: np.broadcast_to(mask, shape) for name, mask in hidden.items()}
 
 
-def step_size(i):
+def step_size(i: jax.Array) -> jax.Array:
     """a_i = 10 / (100 + i)."""
     return 10 / (100 + i)
 
 
-def inpaint(log_density, images, hidden, key, steps):
+def inpaint(
+    log_density: Callable[[jax.Array], jax.Array],
+    images: jax.Array,
+    hidden: jax.Array,
+    key: jax.Array,
+    steps: int,
+) -> tuple[jax.Array, jax.Array]:
     """Complete `images` (n, D) in [0, 1] where `hidden` (n, D) is true.
 
     log_density: t (n, D) -> (n,) nats, each row's alone. Returns (start (n, D), with hidden pixels
@@ -55,7 +66,7 @@ def inpaint(log_density, images, hidden, key, steps):
     start = jnp.where(hidden, uniform, images)
     noise_key = jax.random.fold_in(key, NOISE)
 
-    def step(i, t):
+    def step(i: jax.Array, t: jax.Array) -> jax.Array:
         noise = jax.random.normal(jax.random.fold_in(noise_key, i), t.shape, t.dtype)
         moved = t + step_size(i).astype(t.dtype) * (gradient(t) + noise)
         return jnp.where(hidden, jnp.clip(moved, 0, 1), t)
@@ -63,7 +74,7 @@ def inpaint(log_density, images, hidden, key, steps):
     return start, jax.lax.fori_loop(jnp.int32(0), jnp.int32(steps), step, start)
 
 
-def check(model, shape):
+def check(model: Model, shape: tuple[int, ...]) -> None:
     """Raise a `UserError` for what is no image and for a model whose likelihood is a bound."""
     if len(shape) != 3:
         raise UserError(f'inpainting needs images; found data of shape {shape}.')
@@ -74,7 +85,15 @@ def check(model, shape):
         )
 
 
-def complete(model, variables, preprocessing, raw, shape, key, steps):
+def complete(
+    model: Model,
+    variables: Variables,
+    preprocessing: Preprocessing,
+    raw: np.ndarray,
+    shape: tuple[int, ...],
+    key: jax.Array,
+    steps: int,
+) -> dict[str, Any]:
     """Complete each image of `raw` (n, D) under each of the ten masks with a trained exact model.
 
     Returns {'masks': names, 'hidden': (10, H, W, C), 'images', 'start', 'completed': (10, n, D) in
@@ -83,12 +102,14 @@ def complete(model, variables, preprocessing, raw, shape, key, steps):
     check(model, shape)
     hidden = masks(shape, key)
 
-    def log_density(variables, preprocessing, t):
+    def log_density(variables: Variables, preprocessing: Preprocessing, t: jax.Array) -> jax.Array:
         x, log_det = preprocessing.forward_and_log_det(t)
         return model.apply(variables, x, None, 1, method='log_likelihood') + log_det
 
     @jax.jit
-    def run(variables, preprocessing, raw, hidden):
+    def run(
+        variables: Variables, preprocessing: Preprocessing, raw: jax.Array, hidden: jax.Array
+    ) -> dict[str, jax.Array]:
         n = len(raw)
         t = preprocessing.encode(raw, jax.random.split(key, n), False)
         images = jnp.tile(t, (len(hidden), 1))
@@ -107,7 +128,7 @@ def complete(model, variables, preprocessing, raw, shape, key, steps):
     return {'masks': list(hidden), 'hidden': covers, **jax.tree.map(np.asarray, found)}
 
 
-def panel(found, shape):
+def panel(found: Mapping[str, Any], shape: tuple[int, ...]) -> np.ndarray:
     """The images of `complete` as rows of one picture: for each mask the covered ones, then the completed."""
     grey = np.where(found['hidden'].reshape(len(found['hidden']), 1, -1), 0.5, found['images'])
     rows = np.stack([grey, found['completed']], axis=1)

@@ -5,7 +5,7 @@ ROWS, LANES = 8, 128
 NOTICED = 0.1  # waste below this share is not worth a line
 
 
-def tpu_waste(num_features, rows_per_device):
+def tpu_waste(num_features: int, rows_per_device: int) -> list[str]:
     """Sentences on the padding of a (rows_per_device, num_features) batch on a TPU; none where little is wasted."""
     sentences = []
     for name, size, tile, remedy in (

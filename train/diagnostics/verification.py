@@ -2,11 +2,15 @@
 
 import dataclasses
 import math
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+from train.contract import Model, Variables
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,12 +22,12 @@ class Check:
     limit: float | None
 
     @property
-    def passed(self):
+    def passed(self) -> bool:
         """Whether the value is finite and within the limit."""
         return self.limit is None or (math.isfinite(self.value) and self.value <= self.limit)
 
 
-def check_flow(model, variables, x, key):
+def check_flow(model: Model, variables: Variables, x: jax.Array, key: jax.Array) -> list[Check]:
     """All checks of an exact flow on rows x (N, D) in model space; a list of `Check`.
 
     The mathematics is checked in float64, where it has to hold to rounding. What float32, in which the model runs,
@@ -55,7 +59,7 @@ def check_flow(model, variables, x, key):
     return checks
 
 
-def condition_numbers(params):
+def condition_numbers(params: Any) -> dict[str, float]:
     """name -> sigma_max / sigma_min in float64 of every square matrix among the parameters."""
     found = {}
     for path, leaf in jax.tree_util.tree_leaves_with_path(params):
@@ -65,11 +69,16 @@ def condition_numbers(params):
     return found
 
 
-def inverse_errors(model, variables, x):
+def inverse_errors(model: Model, variables: Variables, x: jax.typing.ArrayLike) -> dict[str, float]:
     """Path -> max |f^-1(f(x)) - x| / max(1, |x|), for each layer on what reaches it and for the whole."""
     errors = {}
 
-    def interceptor(next_function, args, kwargs, context):
+    def interceptor(
+        next_function: Callable[..., Any],
+        args: tuple,
+        kwargs: dict[str, Any],
+        context: nn.module.InterceptorContext,
+    ) -> Any:
         out = next_function(*args, **kwargs)
         if context.method_name == 'forward_and_log_det':
             back, _ = context.module.inverse_and_log_det(out[0])
@@ -83,16 +92,18 @@ def inverse_errors(model, variables, x):
     return errors
 
 
-def jacobian_log_det(model, variables, x):
+def jacobian_log_det(model: Model, variables: Variables, x: jax.typing.ArrayLike) -> np.ndarray:
     """log|det| of the Jacobian by reverse-mode autodiff, (N,), one row of x (N, D) after another."""
 
-    def forward(row):
+    def forward(row: jax.Array) -> jax.Array:
         return model.apply(variables, row[None], method='forward_and_log_det')[0][0]
 
     return np.linalg.slogdet(jax.lax.map(jax.jacrev(forward), x))[1]
 
 
-def sample_round_trip(model, variables, key, number=100):
+def sample_round_trip(
+    model: Model, variables: Variables, key: jax.Array, number: int = 100
+) -> float:
     """max |f^-1(f(x)) - x| / max(1, |x|) over samples x of the model."""
     x = model.apply(variables, key, number, method='sample')
     z, _ = model.apply(variables, x, method='forward_and_log_det')
@@ -100,7 +111,7 @@ def sample_round_trip(model, variables, key, number=100):
     return float((jnp.abs(back - x) / jnp.maximum(1, jnp.abs(x))).max())
 
 
-def integral(model, variables, x, log2_points=17):
+def integral(model: Model, variables: Variables, x: jax.Array, log2_points: int = 17) -> float:
     """The density's integral over the line or the plane, by quasi-Monte Carlo importance sampling.
 
     The proposal is a mixture of Cauchy densities around the data x (N, 1 or 2), from a quarter of their width to 4,096
@@ -108,8 +119,8 @@ def integral(model, variables, x, log2_points=17):
     """
     from scipy.stats import cauchy, qmc
 
-    x, num_features = np.asarray(x), x.shape[1]
-    centre, width = np.median(x, axis=0), np.std(x, axis=0)
+    data, num_features = np.asarray(x), x.shape[1]
+    centre, width = np.median(data, axis=0), np.std(data, axis=0)
     scales = 4.0 ** np.arange(-1, 7)
     uniform = qmc.Sobol(num_features + 1, seed=0).random_base2(log2_points)
     scale = scales[(uniform[:, 0] * len(scales)).astype(int)]
@@ -127,7 +138,7 @@ def integral(model, variables, x, log2_points=17):
     return float(np.exp(log_p - np.logaddexp.reduce(log_q, axis=0)).mean())
 
 
-def table(checks):
+def table(checks: Sequence[Check]) -> str:
     """The checks as text, one a line."""
     width = max(len(check.name) for check in checks)
     lines = []

@@ -4,6 +4,7 @@ import numpy as np
 
 from train import data as datasets
 from train.data import catalogue
+from train.data.base import Config
 from train.data.datasets.toy_densities import TOYS
 from train.errors import UserError
 from train.figures import plots
@@ -12,7 +13,7 @@ IMAGES, COLUMNS = 100, 10
 POINTS = 2000
 
 
-def png(config) -> bytes:
+def png(config: Config) -> bytes:
     """The first training rows as they are stored: a grid of images; of `toy` a panel of points for each density.
 
     config: the data fields, see `train.data.catalogue.config_of`. Raises UserError for rows that are
@@ -28,10 +29,11 @@ def png(config) -> bytes:
         )
     source = datasets.load(config).source('train')
     images = source.gather(np.arange(min(IMAGES, len(source)))).reshape(-1, *description.shape)
+    assert description.levels is not None  # of images
     return plots.image_grid(images / (description.levels - 1), COLUMNS)
 
 
-def _points(config, name):
+def _points(config: Config, name: str) -> np.ndarray:
     """POINTS points of a density, (n, 2)."""
     fields = {**vars(config), 'toy_name': name, 'toy_size': POINTS}
     source = datasets.load(catalogue.config_of(**fields)).source('train')

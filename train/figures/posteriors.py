@@ -7,6 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from flows.keys import fold_in
+from train.contract import Model, Variables
+from train.data.base import Description, Source
+from train.data.preprocessing import Preprocessing
 from train.figures import plots
 from train.step.evaluation import SPLITS
 from train.step.randomness import MODEL, example_keys
@@ -19,7 +22,14 @@ STEPS = np.linspace(-3, 3, 11)  # along a direction, in standard deviations of t
 PRIOR_DRAWS = 1000  # from which the prior's mean and deviation are taken
 
 
-def draw(description, model, variables, preprocessing, seed, validation):
+def draw(
+    description: Description,
+    model: Model,
+    variables: Variables,
+    preprocessing: Preprocessing,
+    seed: int,
+    validation: Source,
+) -> dict[str, bytes]:
     """name -> PNG: `reconstructions`, and of images `updates` and `traversal`; {} for a model without a posterior.
 
     seed: of the evaluation noise. validation: a source; its first rows are shown.
@@ -46,13 +56,20 @@ def draw(description, model, variables, preprocessing, seed, validation):
     return drawn
 
 
-def _grid(images, shape, columns):
+def _grid(images: jax.typing.ArrayLike, shape: tuple[int, ...], columns: int) -> bytes:
     """Images (..., D) row by row."""
     return plots.image_grid(np.asarray(images).reshape(-1, *shape), columns)
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def reconstruct(model, variables, preprocessing, seed, raw, rows):
+def reconstruct(
+    model: Model,
+    variables: Variables,
+    preprocessing: Preprocessing,
+    seed: jax.Array,
+    raw: jax.Array,
+    rows: jax.Array,
+) -> tuple[jax.Array, jax.Array]:
     """The data and E[x | z] at one draw of z, as shown: (n, D) each.
 
     seed: of the evaluation noise. raw: (n, D) as stored, of the validation split; rows: (n,) int32, where they stand.
@@ -64,7 +81,14 @@ def reconstruct(model, variables, preprocessing, seed, raw, rows):
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _trace(model, variables, preprocessing, seed, raw, rows):
+def _trace(
+    model: Model,
+    variables: Variables,
+    preprocessing: Preprocessing,
+    seed: jax.Array,
+    raw: jax.Array,
+    rows: jax.Array,
+) -> tuple[jax.Array, jax.Array]:
     """The data (n, D), and E[x | mean of z] before and after each update (T + 1, n, D), as shown."""
     x, keys = _input(preprocessing, seed, raw, rows)
     with jax.default_matmul_precision('highest'):
@@ -74,7 +98,7 @@ def _trace(model, variables, preprocessing, seed, raw, rows):
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _traverse(model, variables, preprocessing):
+def _traverse(model: Model, variables: Variables, preprocessing: Preprocessing) -> jax.Array:
     """E[x | z] for z along each latent direction through the prior's mean, as shown: (k, steps, D)."""
     key = jax.random.key(0, impl='threefry2x32')
     with jax.default_matmul_precision('highest'):
@@ -86,19 +110,21 @@ def _traverse(model, variables, preprocessing):
     return _shown(preprocessing, means).reshape(mean.shape[1], len(STEPS), -1)
 
 
-def _latent_size(model, variables):
+def _latent_size(model: Model, variables: Variables) -> int:
     """k, the numbers in one z of the prior."""
     key = jax.random.key(0, impl='threefry2x32')
     z = jax.eval_shape(lambda v: model.apply(v, key, 1, method='sample_prior'), variables)
     return z.size
 
 
-def _input(preprocessing, seed, raw, rows):
+def _input(
+    preprocessing: Preprocessing, seed: jax.Array, raw: jax.Array, rows: jax.Array
+) -> tuple[jax.Array, jax.Array]:
     """The model's input (n, D) and keys (n,), the same as in a validation."""
     keys = example_keys(seed, 'eval_noise', SPLITS['validation'], rows)
     x, _ = preprocess(preprocessing, raw, keys, training=False)
     return x, fold_in(keys, MODEL)
 
 
-def _shown(preprocessing, x):
+def _shown(preprocessing: Preprocessing, x: jax.Array) -> jax.Array:
     return preprocessing.to_display(preprocessing.inverse_and_log_det(x)[0])

@@ -1,20 +1,29 @@
 """What a run shows while it trains and at its end: lines, and pictures of what it learnt."""
 
 import functools
+from collections.abc import Mapping
+from typing import Any
 
 import jax
 import numpy as np
+from etils import epath
 
+from train.contract import Model, Variables
+from train.data.base import Description, Source
+from train.data.preprocessing import Preprocessing
+from train.experiment import Experiment
 from train.figures import plots, posteriors
 from train.runtime import processes
-from train.runtime.writers import save_png
+from train.runtime.writers import NullWriter, Writer, save_png
+from train.session import RunSession
 from train.step import parallel as on
 from train.step.randomness import purpose_key
+from train.step.state import TrainState
 
 IMAGES, POINTS = 100, 2000
 
 
-def epoch_line(values):
+def epoch_line(values: Mapping[str, Any]) -> str:
     """One line for a terminal or a log, from the values of an epoch."""
     numbers = [
         f'{name} {value:.4g}' if abs(value) < 1e-2 else f'{name} {value:.3f}'
@@ -24,14 +33,18 @@ def epoch_line(values):
     return f'epoch {values["epoch"]}: ' + ', '.join(numbers)
 
 
-def draw(model, variables, preprocessing, key, number):
+def draw(
+    model: Model, variables: Variables, preprocessing: Preprocessing, key: jax.Array, number: int
+) -> np.ndarray:
     """`number` samples to look at, (n, D), as numpy; see `in_data_space`."""
     samples = in_data_space(model, variables, preprocessing, key, number)
     return np.asarray(preprocessing.to_display(samples))
 
 
 @functools.partial(jax.jit, static_argnames=('model', 'number'))
-def in_data_space(model, variables, preprocessing, key, number):
+def in_data_space(
+    model: Model, variables: Variables, preprocessing: Preprocessing, key: jax.Array, number: int
+) -> jax.Array:
     """`number` samples (n, D), not clipped; images of latent-variable models are the mean of p(x|z)."""
     method = 'sample_mean' if of_means(model, preprocessing) else 'sample'
     with jax.default_matmul_precision('highest'):
@@ -39,17 +52,24 @@ def in_data_space(model, variables, preprocessing, key, number):
         return preprocessing.inverse_and_log_det(x)[0]
 
 
-def of_means(model, preprocessing):
+def of_means(model: Model, preprocessing: Preprocessing) -> bool:
     """Whether what is shown of a model are the means of p(x|z): of images of latent-variable models."""
     return preprocessing.units.is_image and model.has_posterior
 
 
-def can_sample(model):
+def can_sample(model: Model) -> bool:
     """Whether a model's map is onto, so that there is an x for every z."""
     return model.is_onto
 
 
-def samples_png(description, model, variables, preprocessing, key, data=None):
+def samples_png(
+    description: Description,
+    model: Model,
+    variables: Variables,
+    preprocessing: Preprocessing,
+    key: jax.Array,
+    data: np.ndarray | None = None,
+) -> bytes | None:
     """A picture of samples as PNG bytes, or None for data that has none (neither images nor points in the plane)."""
     if not can_sample(model):
         return None
@@ -62,7 +82,9 @@ def samples_png(description, model, variables, preprocessing, key, data=None):
     return None
 
 
-def density_png(model, variables, preprocessing, data):
+def density_png(
+    model: Model, variables: Variables, preprocessing: Preprocessing, data: np.ndarray
+) -> bytes:
     """A picture of the model's density in the plane of the data (n, 2)."""
     points, extent = plots.plane_grid(data)
     values = log_density(model, variables, preprocessing, points)
@@ -70,7 +92,9 @@ def density_png(model, variables, preprocessing, data):
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def log_density(model, variables, preprocessing, points):
+def log_density(
+    model: Model, variables: Variables, preprocessing: Preprocessing, points: jax.Array
+) -> jax.Array:
     """log p of points (n, 2) in data space, (n,); a bound takes 100 importance samples."""
     with jax.default_matmul_precision('highest'):
         x, log_det = preprocessing.forward_and_log_det(points)
@@ -78,7 +102,15 @@ def log_density(model, variables, preprocessing, points):
         return model.apply(variables, x, keys, 100, method='log_likelihood') + log_det
 
 
-def show(experiment, state, validation, workdir, writer, step, prefix=''):
+def show(
+    experiment: Experiment,
+    state: TrainState,
+    validation: Source,
+    workdir: epath.Path,
+    writer: Writer | NullWriter,
+    step: int,
+    prefix: str = '',
+) -> None:
     """Save and log the pictures of a state (host arrays), `<prefix><name>.png` each.
 
     `samples`, of data in the plane `samples_density`, of a model with a posterior those of `posteriors`.
@@ -97,7 +129,13 @@ def show(experiment, state, validation, workdir, writer, step, prefix=''):
             writer.image(step, f'{prefix}{name}', png)
 
 
-def samples(experiment, session, validation, workdir, writer):
+def samples(
+    experiment: Experiment,
+    session: RunSession,
+    validation: Source,
+    workdir: epath.Path,
+    writer: Writer | NullWriter,
+) -> None:
     """The pictures of a session under way, on the first process."""
     if processes.is_first():
         state = on.unreplicate(session.state)

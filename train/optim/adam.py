@@ -9,16 +9,20 @@ end of its section 2 names: the corrections of both moments' bias become one fac
 small batches (`python -m benchmarks.train_step`).
 """
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import optax
 
 
-def scale_by_adam(b1=0.9, b2=0.999, eps=1e-8):
+def scale_by_adam(
+    b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8
+) -> optax.GradientTransformation:
     """What `optax.scale_by_adam` is, to rounding, with its state."""
     init = optax.scale_by_adam(b1, b2, eps).init
 
-    def update(gradient, state, params=None):
+    def update(gradient: Any, state: Any, params: Any = None) -> tuple[Any, optax.ScaleByAdamState]:
         del params
         count = optax.safe_increment(state.count)
         m = jax.tree.map(lambda m, g: b1 * m + (1 - b1) * g, state.mu, gradient)

@@ -1,5 +1,7 @@
 """Momentum on the relative gradient, scaled by output unit, as an optax transformation that keeps its equivariance."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import optax
@@ -7,7 +9,7 @@ import optax
 from flows import OUTPUT_MOMENTS, has_output_moments
 
 
-def scale_by_output_unit(decay=0.999, eps=1e-8):
+def scale_by_output_unit(decay: float = 0.999, eps: float = 1e-8) -> optax.GradientTransformation:
     """Divide the relative gradients of each layer by sqrt(S), the running second moments of its output units.
 
     For parameters that all belong to layers of `flows.equivariant_affine`: W (D, D) and b (D,) have their columns
@@ -16,11 +18,11 @@ def scale_by_output_unit(decay=0.999, eps=1e-8):
     start at zero.
     """
 
-    def init(params):
+    def init(params: Any) -> tuple[Any, jax.Array]:
         _check_layers_only(params)
         return jax.tree.map(jnp.zeros_like, _moments_of(params)), jnp.zeros((), jnp.int32)
 
-    def update(gradient, state, params=None):
+    def update(gradient: Any, state: Any, params: Any = None) -> tuple[Any, tuple[Any, jax.Array]]:
         del params
         average, count = state
         count = count + 1
@@ -57,10 +59,10 @@ def equivariant(
     return optax.partition({True: of_layers, False: others}, _in_layers)
 
 
-def without_moments(gradient):
+def without_moments(gradient: Any) -> Any:
     """A gradient with zeros where `flows.equivariant_affine` hands over second moments instead."""
 
-    def of_layer(layer):
+    def of_layer(layer: Any) -> Any:
         if not has_output_moments(layer):
             return layer
         return {**layer, OUTPUT_MOMENTS: jnp.zeros_like(layer[OUTPUT_MOMENTS])}
@@ -68,16 +70,16 @@ def without_moments(gradient):
     return jax.tree.map(of_layer, gradient, is_leaf=has_output_moments)
 
 
-def _in_layers(params):
+def _in_layers(params: Any) -> Any:
     """For every parameter whether it belongs to a layer with second moments."""
 
-    def of_part(part):
+    def of_part(part: Any) -> Any:
         return jax.tree.map(lambda _: has_output_moments(part), part)
 
     return jax.tree.map(of_part, params, is_leaf=has_output_moments)
 
 
-def _check_layers_only(params):
+def _check_layers_only(params: Any) -> None:
     parts = jax.tree.leaves_with_path(params, is_leaf=has_output_moments)
     others = [jax.tree_util.keystr(path) for path, part in parts if not has_output_moments(part)]
     if others:
@@ -88,13 +90,13 @@ def _check_layers_only(params):
         )
 
 
-def _moments_of(tree):
+def _moments_of(tree: Any) -> Any:
     """The S of every layer, in a tree of its layers."""
     return jax.tree.map(lambda layer: layer[OUTPUT_MOMENTS], tree, is_leaf=has_output_moments)
 
 
-def _scaled(gradient, moments, eps):
-    def of_layer(layer, S):
+def _scaled(gradient: Any, moments: Any, eps: float) -> Any:
+    def of_layer(layer: dict[str, jax.Array], S: jax.Array) -> dict[str, jax.Array]:
         scale = 1 / (jnp.sqrt(S) + eps)
         return {
             name: jnp.zeros_like(leaf)

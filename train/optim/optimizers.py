@@ -1,22 +1,22 @@
 """The optimiser that a config describes: schedule, clipping, update rule, weight decay."""
 
 from collections.abc import Iterable
-from typing import Any
 
 import optax
+from ml_collections import FrozenConfigDict as Config
 
 from train.errors import UserError
 from train.optim.adam import scale_by_adam
 from train.optim.equivariant import equivariant
 
 
-def _adam(rate: optax.Schedule, config: Any) -> optax.GradientTransformation:
+def _adam(rate: optax.Schedule, config: Config) -> optax.GradientTransformation:
     return optax.chain(
         scale_by_adam(config.b1, config.b2, config.eps), optax.scale_by_learning_rate(rate)
     )
 
 
-def _adamw(rate: optax.Schedule, config: Any) -> optax.GradientTransformation:
+def _adamw(rate: optax.Schedule, config: Config) -> optax.GradientTransformation:
     return optax.chain(
         scale_by_adam(config.b1, config.b2, config.eps),
         optax.add_decayed_weights(config.weight_decay),
@@ -24,15 +24,15 @@ def _adamw(rate: optax.Schedule, config: Any) -> optax.GradientTransformation:
     )
 
 
-def _adamax(rate: optax.Schedule, config: Any) -> optax.GradientTransformation:
+def _adamax(rate: optax.Schedule, config: Config) -> optax.GradientTransformation:
     return optax.adamax(rate, config.b1, config.b2, config.eps)
 
 
-def _sgd(rate: optax.Schedule, config: Any) -> optax.GradientTransformation:
+def _sgd(rate: optax.Schedule, config: Config) -> optax.GradientTransformation:
     return optax.sgd(rate, momentum=config.b1 or None)
 
 
-def _equivariant(rate: optax.Schedule, config: Any) -> optax.GradientTransformation:
+def _equivariant(rate: optax.Schedule, config: Config) -> optax.GradientTransformation:
     return equivariant(rate, momentum=config.b1, decay=config.b2, eps=config.eps)
 
 
@@ -45,22 +45,22 @@ OPTIMIZERS = {
 }
 
 
-def _constant(config: Any) -> optax.Schedule:
+def _constant(config: Config) -> optax.Schedule:
     return optax.constant_schedule(config.lr)
 
 
-def _cosine(config: Any) -> optax.Schedule:
+def _cosine(config: Config) -> optax.Schedule:
     return optax.cosine_decay_schedule(config.lr, _decay_steps(config))
 
 
-def _linear(config: Any) -> optax.Schedule:
+def _linear(config: Config) -> optax.Schedule:
     return optax.linear_schedule(config.lr, 0.0, _decay_steps(config))
 
 
 SCHEDULES = {'constant': _constant, 'cosine': _cosine, 'linear': _linear}
 
 
-def _decay_steps(config: Any) -> int:
+def _decay_steps(config: Config) -> int:
     if config.schedule_steps <= config.warmup:
         raise UserError(
             f'config.schedule={config.schedule} decays to zero at config.schedule_steps, which must be larger than '
@@ -69,7 +69,7 @@ def _decay_steps(config: Any) -> int:
     return config.schedule_steps - config.warmup
 
 
-def schedule(config: Any) -> optax.Schedule:
+def schedule(config: Config) -> optax.Schedule:
     """The learning rate as a function of the step: a linear warm-up, then the named schedule."""
     if config.schedule not in SCHEDULES:
         raise UserError(_unknown('schedule', config.schedule, SCHEDULES))
@@ -80,7 +80,7 @@ def schedule(config: Any) -> optax.Schedule:
     return optax.join_schedules([ramp, rate], [config.warmup])
 
 
-def create(config: Any) -> optax.GradientTransformation:
+def create(config: Config) -> optax.GradientTransformation:
     """The optax transformation of a config; raises UserError for what is unknown or contradictory."""
     if config.optimizer not in OPTIMIZERS:
         raise UserError(_unknown('optimizer', config.optimizer, OPTIMIZERS))
@@ -96,7 +96,7 @@ def create(config: Any) -> optax.GradientTransformation:
     return rule
 
 
-def _check_equivariant(config: Any) -> None:
+def _check_equivariant(config: Config) -> None:
     """The optimiser and the gradient of that name need each other."""
     has_moments = config.model == 'mlp_flow' and config.mlp_flow.gradient == 'equivariant'
     if has_moments != (config.optimizer == 'equivariant'):

@@ -1,16 +1,21 @@
 """Start a run from the best parameters of another one."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from flax.traverse_util import flatten_dict, unflatten_dict
+from ml_collections import FrozenConfigDict as Config
 
 from flows import OUTPUT_MOMENTS, has_output_moments
 from train.errors import UserError
 from train.pretrained import load
 from train.runtime import workdir as workdirs
+from train.step.state import TrainState
 
 
-def apply(state, config):
+def apply(state: TrainState, config: Config) -> TrainState:
     """The fresh state with the parameters and model state of `config.init_from`, where that is given.
 
     The collection `cache`, which models make again from their parameters when it is due, and the S that
@@ -39,10 +44,10 @@ def apply(state, config):
     )
 
 
-def _without_moments(params):
+def _without_moments(params: Any) -> dict[tuple[str, ...], jax.Array]:
     """Path of a parameter -> the parameter, without the S of equivariant layers."""
 
-    def of_layer(layer):
+    def of_layer(layer: Any) -> Any:
         if not has_output_moments(layer):
             return layer
         return {name: leaf for name, leaf in layer.items() if name != OUTPUT_MOMENTS}
@@ -50,9 +55,9 @@ def _without_moments(params):
     return flatten_dict(jax.tree.map(of_layer, params, is_leaf=has_output_moments))
 
 
-def _without_cache(collections):
+def _without_cache(collections: Mapping[str, Any]) -> dict[str, Any]:
     return {name: values for name, values in collections.items() if name != 'cache'}
 
 
-def _shapes(tree):
+def _shapes(tree: Any) -> Any:
     return jax.tree.map(jnp.shape, tree)

@@ -1,21 +1,23 @@
 """Tables as Markdown, and Markdown of tables and paragraphs as HTML."""
 
 import html
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 
-def table(columns, rows, *, numbers=False):
+def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, numbers: bool = False) -> str:
     """A table; cells are anything with a str. numbers: all columns but the first are set to the right."""
     rule = '---:' if numbers else '---'
-    lines = [columns, ['---', *[rule] * (len(columns) - 1)], *rows]
+    lines: list[Sequence[Any]] = [columns, ['---', *[rule] * (len(columns) - 1)], *rows]
     return '\n'.join('| ' + ' | '.join(str(cell) for cell in line) + ' |' for line in lines)
 
 
-def to_html(text):
+def to_html(text: str) -> str:
     """The blocks of a text, tables or paragraphs, as HTML."""
     return '\n'.join(_block(block) for block in text.strip().split('\n\n'))
 
 
-def _block(block):
+def _block(block: str) -> str:
     if not block.startswith('|'):
         return f'<p>{html.escape(block)}</p>'
     lines = [_cells(line) for line in block.splitlines()]
@@ -26,5 +28,5 @@ def _block(block):
     return f'<table>{rows}</table>'
 
 
-def _cells(line):
+def _cells(line: str) -> list[str]:
     return line.removeprefix('| ').removesuffix(' |').split(' | ')

@@ -1,8 +1,11 @@
 """Runs and studies side by side, as Markdown and as one self-contained HTML page."""
 
 import base64
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from etils import epath
 
 from train.config import completed
 from train.errors import UserError
@@ -11,6 +14,10 @@ from train.reports import published, tables, variance
 from train.result import bound, dataset_title, with_error
 from train.runtime import workdir as workdirs
 from train.studies import figures, summary
+from train.studies.record import Studies
+
+Item = tuple[str, str, dict[str, Any]]  # 'run' or 'study', its name, what its file holds
+
 
 RUN_COLUMNS = (
     'run',
@@ -31,7 +38,7 @@ FIELDS = {
 OURS = {'vae': 'study_vae'}  # what we call a model whose published name differs
 
 
-def read(path):
+def read(path: epath.PathLike) -> Item:
     """('run' or 'study', its name, what its file holds) of a workdir, of a `study.json`, or of published loss series.
 
     Raises UserError where there is neither result, study nor series.
@@ -49,14 +56,14 @@ def read(path):
     )
 
 
-def _complete(found, path):
+def _complete(found: dict[str, Any], path: epath.Path) -> dict[str, Any]:
     """A record whose config has the fields that are younger than it, too; published series have none."""
     if 'config' not in found:
         return found
     return found | {'config': completed(found['config'], path).to_dict()}
 
 
-def _study(path):
+def _study(path: epath.Path) -> dict[str, Any]:
     """A study with its metrics computed from the curves, whoever wrote the file."""
     found = _complete(workdirs.read_json(path, FIELDS['series']), path)
     _check_shapes(found, path)
@@ -68,7 +75,7 @@ def _study(path):
     return {**found, 'metrics': metrics}
 
 
-def _check_shapes(found, path):
+def _check_shapes(found: dict[str, Any], path: epath.Path) -> None:
     """Refuse what does not hold two series of equal shape (seeds, epochs)."""
     shapes = [_shape(found[name]) for name in ('train', 'val')]
     if shapes[0] != shapes[1] or len(shapes[0]) != 2 or 0 in shapes[0]:
@@ -78,7 +85,7 @@ def _check_shapes(found, path):
         )
 
 
-def _shape(values):
+def _shape(values: Any) -> tuple[int, ...]:
     """The shape of a table of numbers, () for anything else."""
     try:
         return np.array(values, np.float64).shape
@@ -86,7 +93,7 @@ def _shape(values):
         return ()
 
 
-def _series(series, path):
+def _series(series: dict[str, Any], path: epath.Path) -> dict[str, Any]:
     """Published series {'train', 'val'}, runs x epochs, as a study.
 
     They hold the flow's negative log-likelihood, and the other models' bound, which is the negative of a loss.
@@ -111,7 +118,7 @@ def _series(series, path):
     }
 
 
-def markdown(items):
+def markdown(items: Sequence[Item]) -> str:
     """The tables of `read` items as Markdown."""
     runs = [item for item in items if item[0] == 'run']
     studies = named_studies(items)
@@ -123,9 +130,9 @@ def markdown(items):
     return '\n\n'.join(parts) + '\n'
 
 
-def named_studies(items):
+def named_studies(items: Sequence[Item]) -> dict[str, dict[str, Any]]:
     """Name -> study; a name that comes again is numbered."""
-    studies = {}
+    studies: dict[str, dict[str, Any]] = {}
     for kind, name, found in items:
         if kind == 'study':
             again = sum(other.partition(' #')[0] == name for other in studies)
@@ -133,7 +140,7 @@ def named_studies(items):
     return studies
 
 
-def page(items):
+def page(items: Sequence[Item]) -> str:
     """One HTML page with the tables of `read` items and their pictures; needs nothing else to be shown."""
     pngs = pictures(named_studies(items))
     images = ''.join(
@@ -146,7 +153,7 @@ def page(items):
     )
 
 
-def pictures(studies):
+def pictures(studies: Studies) -> list[bytes]:
     """PNG bytes: for each dataset all curves, ours and the published ones of each model that has both, and the bars."""
     found = []
     for dataset in sorted({study['dataset'] for study in studies.values()}):
@@ -168,7 +175,7 @@ def pictures(studies):
     return found
 
 
-def _run_row(name, found):
+def _run_row(name: str, found: dict[str, Any]) -> tuple[Any, ...]:
     config = found['config']
     key = (config['model'], dataset_title(config))
     kind = 'exact' if found['exact'] else bound(found)
@@ -179,6 +186,6 @@ def _run_row(name, found):
     return (name, *key, nats, bits, kind, found['epochs'], *published.RUNS.get(key, ('', '')))
 
 
-def _number(value):
+def _number(value: float | None) -> float:
     """A number of a file, in which null stands for what is not finite."""
     return np.nan if value is None else value

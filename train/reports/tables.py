@@ -1,10 +1,14 @@
 """Tables that put studies side by side: what they reached, how they converged, how far their seeds lie apart."""
 
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
 import numpy as np
 
 from train.reports import published
 from train.reports.markdown import table
 from train.studies import convergence, statistics, summary
+from train.studies.record import Studies, Study
 
 OVERVIEW = (
     'study',
@@ -48,7 +52,7 @@ SPREAD_NOTE = (
 RANKED = ('best', 'last', 'epochs_to_within_1_percent_of_fall')
 
 
-def blocks(studies):
+def blocks(studies: Studies) -> list[str]:
     """The tables of studies (name -> what `study.json` holds), and the sentences that explain them."""
     return [
         table(OVERVIEW, [_overview(name, found) for name, found in studies.items()]),
@@ -60,12 +64,12 @@ def blocks(studies):
     ]
 
 
-def losses(found, name='val'):
+def losses(found: Study, name: str = 'val') -> np.ndarray:
     """(seeds, epochs) losses of a study, nan where a seed broke."""
     return np.array(found[name], np.float64)
 
 
-def number(value, decimals=3):
+def number(value: float | None, decimals: int = 3) -> str:
     """A number to read: whole ones as such, digits instead of decimals for what is small or huge.
 
     null in a file stands for what is not finite.
@@ -79,7 +83,7 @@ def number(value, decimals=3):
     return f'{value:.{decimals}f}' if abs(value) >= 0.1 else f'{value:.2g}'
 
 
-def _overview(name, found):
+def _overview(name: str, found: Study) -> tuple[Any, ...]:
     five = ', '.join(
         f'{number(mean, 2)} +- {number(std, 2)}'
         for mean, std in (
@@ -105,7 +109,7 @@ def _overview(name, found):
     )
 
 
-def _tested(found):
+def _tested(found: Study) -> str:
     """The median of the seeds' test figures as text, with how many have one where some have not."""
     tested = [nats for nats in found.get('test_nats', []) if nats is not None and np.isfinite(nats)]
     if not tested:
@@ -115,7 +119,7 @@ def _tested(found):
     return number(float(np.median(tested))) + missing
 
 
-def _convergence(studies):
+def _convergence(studies: Studies) -> str:
     rows, scales = [], _scales(studies)
     for name, found in studies.items():
         summaries = summary.summaries(
@@ -129,9 +133,9 @@ def _convergence(studies):
     return table(columns, rows)
 
 
-def _scales(studies):
+def _scales(studies: Studies) -> dict[str, tuple[float, float]]:
     """dataset -> (the lowest loss of its studies, their fall)."""
-    by_dataset = {}
+    by_dataset: dict[str, list[np.ndarray]] = {}
     for found in studies.values():
         by_dataset.setdefault(found['dataset'], []).append(losses(found))
     return {
@@ -140,16 +144,16 @@ def _scales(studies):
     }
 
 
-def _cell(found):
+def _cell(found: Mapping[str, Any]) -> str:
     text = f'{number(found["median"])} ({_range(found["iqr"])})'
     return f'{text} [{_range(found["interval"])}]' if found['interval'] else text
 
 
-def _range(pair):
+def _range(pair: Iterable[float]) -> str:
     return ' to '.join(number(value) for value in pair)
 
 
-def _spread(studies):
+def _spread(studies: Studies) -> str:
     longest = max(losses(found).shape[1] for found in studies.values())
     epochs = [epoch for epoch in EPOCHS if epoch <= longest]
     rows, scales = [], _scales(studies)
@@ -162,7 +166,7 @@ def _spread(studies):
     return table(('study', *(f'epoch {epoch}' for epoch in epochs), 'last epoch'), rows)
 
 
-def _spread_cell(at, fall):
+def _spread_cell(at: Mapping[str, Any], fall: float) -> str:
     text = f'{number(at["median"])} ({_range((at["q25"], at["q75"]))})'
     if at['finite'] > 1:
         text += f', std {number(at["std"])}'
@@ -170,9 +174,9 @@ def _spread_cell(at, fall):
     return text
 
 
-def _rank_tests(studies):
+def _rank_tests(studies: Studies) -> list[str]:
     """A table of rank tests between the studies of each dataset that has two or more."""
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for dataset, scales in sorted(_scales(studies).items()):
         of_dataset = {
             f'{name} ({_compared(found)})': summary.per_seed(
@@ -202,13 +206,15 @@ def _rank_tests(studies):
     return [note, table(columns, rows)]
 
 
-def _compared(found):
+def _compared(found: Study) -> str:
     """A study's model, budget and validated quantity."""
     budget = f'{found["steps"]:,} steps' if 'steps' in found else f'{found["epochs"]:,} epochs'
     return f'{found["model"]}, {budget}, {found["validation_quantity"]}'
 
 
-def _ranked(dataset, measure, values):
+def _ranked(
+    dataset: str, measure: str, values: Mapping[str, np.ndarray]
+) -> Iterator[tuple[str, ...]]:
     tests = statistics.rank_tests(values)
     yield dataset, measure, 'all', f'{tests["kruskal_wallis"]:.2g}', ''
     for (a, b), found in tests['pairs'].items():

@@ -6,6 +6,7 @@ factor in each and all of them in another; and a grid, one run for each combinat
 
 import itertools
 import json
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 import numpy as np
 
@@ -13,6 +14,11 @@ from train.config import defining
 from train.reports.markdown import table
 from train.reports.tables import losses, number
 from train.studies import convergence, statistics
+from train.studies.record import Studies, Study
+
+Group = Sequence[tuple[str, Study]]
+Measure = Callable[[np.ndarray], np.ndarray]  # losses (seeds, epochs) -> (seeds,)
+
 
 FACTORS = ('init', 'order', 'noise')
 REST = 'interaction and noise'
@@ -21,7 +27,7 @@ OF_THE_STUDY = frozenset(['vary', 'num_seeds'])
 OF_THE_SEEDS = OF_THE_STUDY | {'seed', *(f'seed_{name}' for name in (*FACTORS, 'data'))}
 
 
-def blocks(studies):
+def blocks(studies: Studies) -> list[str]:
     """The tables of both designs as Markdown with their explanations, [] where there is neither.
 
     studies: name -> what `study.json` holds; published series, which have no config, are left out.
@@ -46,9 +52,9 @@ def blocks(studies):
     return found
 
 
-def _groups(studies, without):
+def _groups(studies: Studies, without: Collection[str]) -> list[Group]:
     """Lists of (name, study) whose configs are equal in all fields that define a result but those left out."""
-    groups = {}
+    groups: dict[str, list[tuple[str, Study]]] = {}
     for name, found in studies.items():
         fields = {
             field: value
@@ -60,12 +66,12 @@ def _groups(studies, without):
     return [group for group in groups.values() if len(group) > 1]
 
 
-def _varied(found):
+def _varied(found: Study) -> frozenset[str]:
     """What `config.vary` of a study names."""
     return frozenset(name for name in found['config']['vary'].split(',') if name)
 
 
-def _one_at_a_time(group):
+def _one_at_a_time(group: Group) -> Iterator[tuple[str, ...]]:
     """A row for each study of one factor, after one for the study of all where there is one."""
     length = min(losses(found).shape[1] for _, found in group)
     of = {_varied(found): (name, losses(found)[:, :length]) for name, found in group}
@@ -84,7 +90,7 @@ def _one_at_a_time(group):
         yield name, varied, f'{len(kept)} of {len(curves)}', *cells
 
 
-def _share(measure, total, kept):
+def _share(measure: Measure, total: np.ndarray | None, kept: np.ndarray) -> str:
     """The share of the variance as text, '' where it is not defined."""
     if total is None or min(len(total), len(kept)) < 2 or np.ptp(measure(total)) == 0:
         return ''
@@ -92,7 +98,7 @@ def _share(measure, total, kept):
     return f'{shares["factor"]:.2f}'
 
 
-def _crossed(group):
+def _crossed(group: Group) -> Iterator[tuple[str, ...]]:
     """A row for each loss of the studies that together fill a grid of seeds."""
     for varied in sorted({_varied(found) for _, found in group}, key=sorted):
         pool = [(name, found) for name, found in group if _varied(found) == varied]
@@ -112,13 +118,13 @@ def _crossed(group):
         grid = ' x '.join(f'{n} {f}' for n, f in zip(shape, factors, strict=True))
         broken = (~np.isfinite(curves).all(axis=1)).sum()
         for loss, measure in MEASURES.items():
-            cells = (f'{broken} diverged', '', '', '')
+            cells: tuple[str, ...] = (f'{broken} diverged', '', '', '')
             if not broken:
                 cells = _crossed_cells(measure(curves).reshape(shape), factors)
             yield names, grid, loss, *cells
 
 
-def _crossed_cells(values, factors):
+def _crossed_cells(values: np.ndarray, factors: list[str]) -> tuple[str, ...]:
     if np.ptp(values) == 0:
         return 'no variance', '', '', ''
     shares = statistics.crossed_variance(values, factors)

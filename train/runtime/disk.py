@@ -1,12 +1,15 @@
 """A disk that fills up or goes away."""
 
 import contextlib
+from collections.abc import Iterator
+
+from etils import epath
 
 from train.errors import UserError
 
 
 @contextlib.contextmanager
-def disk_errors(workdir):
+def disk_errors(workdir: epath.PathLike) -> Iterator[None]:
     """A disk that fills up or goes away ends the run with one sentence."""
     try:
         yield

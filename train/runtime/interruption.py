@@ -2,6 +2,8 @@
 
 import os
 import signal
+from types import FrameType
+from typing import Any, Self
 
 import jax
 
@@ -16,12 +18,12 @@ class Interruption:
 
     SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
-    def __init__(self):
-        self._received = None
-        self._previous = {}
+    def __init__(self) -> None:
+        self._received: int | None = None
+        self._previous: dict[int, Any] = {}
         self._asked = 0
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         several = jax.process_count() > 1
         handlers = (
             {signal.SIGHUP: _terminate} if several else dict.fromkeys(self.SIGNALS, self._note)
@@ -31,11 +33,11 @@ class Interruption:
                 self._previous[number] = signal.signal(number, handler)
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
 
-    def requested(self):
+    def requested(self) -> bool:
         """Whether the run was told to stop; with several processes all call this at the same points of the run."""
         if self._received is None and jax.process_count() > 1:
             from jax.experimental import multihost_utils
@@ -47,18 +49,19 @@ class Interruption:
         return self._received is not None
 
     @property
-    def exit_code(self):
-        """128 + the signal's number, the shell's convention."""
+    def exit_code(self) -> int:
+        """128 + the signal's number, the shell's convention; once `requested`."""
+        assert self._received is not None
         return 128 + self._received
 
-    def _note(self, number, frame):
+    def _note(self, number: int, frame: FrameType | None) -> None:
         del frame
         if self._received == number == signal.SIGINT:
             raise KeyboardInterrupt
         self._received = number
 
 
-def _terminate(number, frame):
+def _terminate(number: int, frame: FrameType | None) -> None:
     """Pass a signal on as SIGTERM, which the runtime shares with the other processes."""
     del number, frame
     os.kill(os.getpid(), signal.SIGTERM)

@@ -11,9 +11,12 @@ import os
 import socket
 import threading
 import time
+from collections.abc import Mapping
+from typing import IO, Any, Self
 
 import psutil
 from absl import logging
+from etils import epath
 
 from train.errors import UserError
 
@@ -24,9 +27,9 @@ STALE_SECONDS = 120
 class Lease:
     """A context manager that holds `workdir/lease.json`; raises UserError where another run holds it."""
 
-    def __init__(self, workdir):
+    def __init__(self, workdir: epath.Path) -> None:
         self._path = workdir / 'lease.json'
-        self._lock = None
+        self._lock: IO[str] | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._beat, daemon=True)
         process = psutil.Process()
@@ -36,7 +39,7 @@ class Lease:
             'started': process.create_time(),
         }
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         free = self._take_lock()
         holder = self._holder()
         if not free or (holder is not None and _alive(holder)):
@@ -49,13 +52,13 @@ class Lease:
         self._thread.start()
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._thread.join()
         self._path.unlink(missing_ok=True)
         self._release_lock()
 
-    def _take_lock(self):
+    def _take_lock(self) -> bool:
         """Take the kernel's lock on a local disk; False where another process has it."""
         if '://' in os.fspath(self._path):
             return True
@@ -68,12 +71,12 @@ class Lease:
             raise _unwritable(self._path.parent, error) from error
         return True
 
-    def _release_lock(self):
+    def _release_lock(self) -> None:
         if self._lock is not None:
             self._lock.close()
             self._lock = None
 
-    def _holder(self):
+    def _holder(self) -> dict[str, Any] | None:
         """What the file says, or None where it is not there or damaged."""
         try:
             found = json.loads(self._path.read_text())
@@ -81,7 +84,7 @@ class Lease:
             return None
         return found if _is_whole(found) else None
 
-    def _write(self):
+    def _write(self) -> None:
         partial = self._path.parent / f'{self._path.name}.{os.getpid()}.tmp'
         try:
             partial.write_text(json.dumps({**self._owner, 'heartbeat': time.time()}))
@@ -89,7 +92,7 @@ class Lease:
         except OSError as error:
             raise _unwritable(self._path.parent, error) from error
 
-    def _beat(self):
+    def _beat(self) -> None:
         while not self._stop.wait(HEARTBEAT_SECONDS):
             try:
                 self._write()
@@ -97,20 +100,25 @@ class Lease:
                 logging.warning('The heartbeat of the workdir could not be written: %s', error)
 
 
-def _unwritable(folder, error):
+def _unwritable(folder: epath.Path, error: OSError) -> UserError:
     return UserError(f'--workdir must be writable; {error.strerror or error}: {folder}.')
 
 
-def _is_whole(found):
+def _is_whole(found: Any) -> bool:
     """Whether what the file says has all fields, with values that they can have."""
-    kinds = {'host': str, 'pid': int, 'started': int | float, 'heartbeat': int | float}
+    kinds: dict[str, Any] = {
+        'host': str,
+        'pid': int,
+        'started': int | float,
+        'heartbeat': int | float,
+    }
     if not isinstance(found, dict) or not kinds.keys() <= found.keys():
         return False
     typed = all(isinstance(found[name], kind) for name, kind in kinds.items())
     return typed and 0 < found['pid'] < 2**31
 
 
-def _alive(holder):
+def _alive(holder: Mapping[str, Any]) -> bool:
     if holder['host'] != socket.gethostname():
         return time.time() - holder['heartbeat'] < STALE_SECONDS
     try:

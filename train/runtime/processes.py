@@ -5,12 +5,18 @@ import glob
 import os
 import re
 import sys
+from collections.abc import Callable, Iterator
+from typing import NoReturn, TypeVar
 
 import jax
 from absl import logging
+from etils import epath
 
 from train.errors import UserError
 from train.runtime import sentinel
+
+T = TypeVar('T')
+
 
 # Short, so that a survivor ends soon after a peer died; the defaults wait for minutes.
 HEARTBEAT_SECONDS = 15
@@ -25,7 +31,9 @@ LOST = re.compile(
 )
 
 
-def join(coordinator_address, num_processes, process_id):
+def join(
+    coordinator_address: str | None, num_processes: int | None, process_id: int | None
+) -> None:
     """Join the other processes where there are any; before anything else of JAX runs.
 
     The three values are given together, or none of them: then a Cloud TPU VM, or a cluster that JAX knows by its
@@ -55,19 +63,19 @@ def join(coordinator_address, num_processes, process_id):
     logging.info('Process %d of %d.', jax.process_index(), jax.process_count())
 
 
-def _environment_names_processes():
+def _environment_names_processes() -> bool:
     """Whether this is a TPU VM, or one task of several under Slurm or Open MPI."""
     on_tpu = bool(glob.glob('/dev/accel*') or glob.glob('/dev/vfio/[0-9]*'))
     sizes = [os.environ.get(name, '1') for name in ('SLURM_STEP_NUM_TASKS', 'OMPI_COMM_WORLD_SIZE')]
     return on_tpu or any(size.isdigit() and int(size) > 1 for size in sizes)
 
 
-def is_first():
+def is_first() -> bool:
     """Whether this is the process that writes."""
     return jax.process_index() == 0
 
 
-def barrier(name):
+def barrier(name: str) -> None:
     """Wait until every process has come here."""
     if jax.process_count() > 1:
         from jax.experimental import multihost_utils
@@ -75,7 +83,7 @@ def barrier(name):
         multihost_utils.sync_global_devices(name)
 
 
-def first_then_others(function, name):
+def first_then_others(function: Callable[[], T], name: str) -> T:
     """`function()` on the first process, then on the others: what the first one prepares, they find."""
     if is_first():
         value = function()
@@ -85,7 +93,7 @@ def first_then_others(function, name):
     return function()
 
 
-def peer_lost(error):
+def peer_lost(error: BaseException | None) -> bool:
     """Whether an error, or one that it came from, says that another process of the run is gone."""
     while error is not None and jax.process_count() > 1:
         if LOST.search(str(error)):
@@ -95,7 +103,7 @@ def peer_lost(error):
 
 
 @contextlib.contextmanager
-def leaving_when_alone(workdir):
+def leaving_when_alone(workdir: epath.PathLike) -> Iterator[None]:
     """Ends this process at once, with one sentence, when a peer is gone; nothing for a single process.
 
     An orderly shutdown, of the checkpoints for example, would wait for the peer. Where an error says that the peer is
@@ -117,7 +125,7 @@ def leaving_when_alone(workdir):
         _leave(name, lost, workdir)
 
 
-def _leave(name, error, workdir):
+def _leave(name: str, error: Exception, workdir: epath.PathLike) -> NoReturn:
     reason = str(error).splitlines()[0]
     print(
         f'{name} lost another one and stops; the last checkpoint is of step {sentinel.last_checkpoint(workdir)}, and '

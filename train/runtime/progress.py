@@ -1,6 +1,7 @@
 """What a person sees while a run trains: a bar with the time left on a terminal, plain lines elsewhere."""
 
 import sys
+from typing import Self
 
 from tqdm import tqdm
 
@@ -8,23 +9,23 @@ from tqdm import tqdm
 class Progress:
     """Counts steps; a context manager. Silent unless `show`."""
 
-    def __init__(self, total, start, *, show):
+    def __init__(self, total: int, start: int, *, show: bool) -> None:
         self._bar = tqdm(
             total=total, initial=start, unit='step', disable=not (show and sys.stderr.isatty())
         )
         self._show = show
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self._bar.close()
 
-    def at(self, step):
+    def at(self, step: int) -> None:
         """Move the bar to a step."""
         self._bar.update(step - self._bar.n)
 
-    def line(self, text):
+    def line(self, text: str) -> None:
         """Print one line without breaking the bar."""
         if self._show:
             self._bar.write(text, file=sys.stdout)

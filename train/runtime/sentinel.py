@@ -8,6 +8,7 @@ end, and prints one sentence unless `DONE` came first.
 import contextlib
 import subprocess
 import sys
+from collections.abc import Iterator
 
 from etils import epath
 
@@ -16,25 +17,26 @@ from train.runtime.workdir import steps
 DONE = b'done'
 
 
-def last_checkpoint(workdir):
+def last_checkpoint(workdir: epath.PathLike) -> int | None:
     """The newest step on disk, or None."""
     return max(steps(epath.Path(workdir)), default=None)
 
 
 @contextlib.contextmanager
-def watching(workdir, name):
+def watching(workdir: epath.PathLike, name: str) -> Iterator[None]:
     """Have a sentinel beside this process, which `name` describes, as long as the context is open."""
     command = [sys.executable, '-m', 'train.runtime.sentinel', str(workdir), name]
     with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True) as process:
         try:
             yield
         finally:
+            assert process.stdin is not None  # PIPE
             with contextlib.suppress(BrokenPipeError):
                 process.stdin.write(DONE)
                 process.stdin.close()
 
 
-def main():
+def main() -> None:
     """Wait for the end of the process at the other end of standard input."""
     workdir, name = sys.argv[1:]
     if sys.stdin.buffer.read() != DONE:

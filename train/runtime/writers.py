@@ -2,19 +2,26 @@
 
 import io
 import json
+import pathlib
 import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Self
 
 from absl import logging
+from etils import epath
 from tensorboard.compat.proto import event_pb2, summary_pb2
 from tensorboard.summary.writer.record_writer import RecordWriter
 
 from train.runtime.workdir import write_text
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 
 class Writer:
     """Appends to a workdir; `start_step` drops what an earlier, killed part of the run wrote beyond that step."""
 
-    def __init__(self, workdir, start_step, *, tensorboard):
+    def __init__(self, workdir: epath.Path, start_step: int, *, tensorboard: bool) -> None:
         self._path = workdir / 'metrics.jsonl'
         found = read_lines(self._path) if self._path.exists() else []
         whole = [line for line in found if line and isinstance(line.get('step'), int)]
@@ -26,26 +33,26 @@ class Writer:
         self._flush_lines()
         self._events = EventFile(workdir / 'tensorboard', start_step) if tensorboard else None
 
-    def scalars(self, step, values):
+    def scalars(self, step: int, values: Mapping[str, Any]) -> None:
         """One line of metrics.jsonl, and one TensorBoard scalar for every number in it."""
         self._lines.append(json.dumps({'step': step, **values}))
         self._flush_lines()
         if self._events:
             self._events.scalars(step, values)
 
-    def image(self, step, tag, png):
+    def image(self, step: int, tag: str, png: bytes) -> None:
         """A PNG (bytes) as a TensorBoard image."""
         if self._events:
             self._events.image(step, tag, png)
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         if self._events:
             self._events.close()
 
-    def _flush_lines(self):
+    def _flush_lines(self) -> None:
         # Written whole, since buckets cannot append.
         write_text(self._path, ''.join(line + '\n' for line in self._lines))
 
@@ -53,7 +60,7 @@ class Writer:
 class EventFile:
     """A TensorBoard event file, by tensorboard's own record format."""
 
-    def __init__(self, folder, start_step):
+    def __init__(self, folder: epath.Path, start_step: int) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f'events.out.tfevents.{time.time():.6f}.step{start_step}'
         self._records = RecordWriter(path.open('wb'))
@@ -64,7 +71,7 @@ class EventFile:
             event_pb2.Event(wall_time=time.time(), step=start_step + 1, session_log=restart)
         )
 
-    def scalars(self, step, values):
+    def scalars(self, step: int, values: Mapping[str, Any]) -> None:
         """Write every number of a dict as a scalar."""
         summary = summary_pb2.Summary()
         for tag, value in values.items():
@@ -72,17 +79,17 @@ class EventFile:
                 summary.value.add(tag=tag, simple_value=value)
         self._write(event_pb2.Event(wall_time=time.time(), step=step, summary=summary))
 
-    def image(self, step, tag, png):
+    def image(self, step: int, tag: str, png: bytes) -> None:
         """Write PNG bytes as an image."""
         image = summary_pb2.Summary.Image(encoded_image_string=png)
         summary = summary_pb2.Summary(value=[summary_pb2.Summary.Value(tag=tag, image=image)])
         self._write(event_pb2.Event(wall_time=time.time(), step=step, summary=summary))
 
-    def close(self):
+    def close(self) -> None:
         """Flush and close the file."""
         self._records.close()
 
-    def _write(self, event):
+    def _write(self, event: event_pb2.Event) -> None:
         self._records.write(event.SerializeToString())
         self._records.flush()
 
@@ -90,23 +97,23 @@ class EventFile:
 class NullWriter:
     """What processes other than the first write to."""
 
-    def scalars(self, step, values):
+    def scalars(self, step: int, values: Mapping[str, Any]) -> None:
         """Nothing."""
 
-    def image(self, step, tag, png):
+    def image(self, step: int, tag: str, png: bytes) -> None:
         """Nothing."""
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         """Nothing."""
 
 
-def read_lines(path):
+def read_lines(path: epath.Path) -> list[dict[str, Any] | None]:
     """The JSON objects in a file, one a line; None for a line that holds none."""
 
-    def parse(line):
+    def parse(line: bytes) -> dict[str, Any] | None:
         try:
             found = json.loads(line)
         except ValueError:  # neither text nor JSON
@@ -116,12 +123,12 @@ def read_lines(path):
     return [parse(line) for line in path.read_bytes().splitlines()]
 
 
-def save_png(path, png):
+def save_png(path: epath.Path | pathlib.Path, png: bytes) -> None:
     """Write PNG bytes to a file."""
     path.write_bytes(png)
 
 
-def figure_png(figure):
+def figure_png(figure: 'Figure') -> bytes:
     """A matplotlib figure as PNG bytes."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format='png', dpi=100, bbox_inches='tight')

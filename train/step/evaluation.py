@@ -1,13 +1,13 @@
 """Likelihoods of a whole split: every example exactly once, one number per example."""
 
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import numpy as np
 from jax import Array
 
 from flows.keys import fold_in
+from train.contract import Model, Variables
 from train.data import batches
 from train.data.batches import Source
 from train.diagnostics.inference_gaps import inference_gaps
@@ -30,7 +30,7 @@ class Evaluator:
     states on the devices.
     """
 
-    def __init__(self, model: Any, seed: int, batch_size: int, layout: Layout) -> None:
+    def __init__(self, model: Model, seed: int, batch_size: int, layout: Layout) -> None:
         self._model = model
         self._seed = seed
         self._layout = layout
@@ -51,7 +51,7 @@ class Evaluator:
         What else there is, see the function `log_likelihood`.
         """
 
-        def function(variables, x, keys):
+        def function(variables: Variables, x: Array, keys: Array) -> dict[str, Array]:
             return log_likelihood(self._model, variables, x, keys, num_samples, importance)
 
         name = ('log_likelihood', num_samples, importance)
@@ -62,8 +62,8 @@ class Evaluator:
         if self._model.exact:
             return self.log_likelihood(state, source, split, num_samples)
 
-        def function(variables, x, keys):
-            def one(sample):
+        def function(variables: Variables, x: Array, keys: Array) -> dict[str, Array]:
+            def one(sample: Array) -> Array:
                 return self._model.apply(variables, x, fold_in(keys, sample), method='elbo')
 
             return {'log_likelihood': jax.lax.map(one, np.arange(num_samples)).mean(axis=0)}
@@ -73,7 +73,7 @@ class Evaluator:
     def gaps(self, state: TrainState, source: Source, split: str, num_samples: int) -> Values:
         """The bound, that of the best posterior, and log p(x), in nats; see `inference_gaps`."""
 
-        def function(variables, x, keys):
+        def function(variables: Variables, x: Array, keys: Array) -> dict[str, Array]:
             return inference_gaps(self._model, variables, x, keys, num_samples)
 
         return self._evaluate(('gaps', num_samples), function, state, source, split)
@@ -121,7 +121,9 @@ class Evaluator:
         return batches.evaluation_batches(size, min(self._batch_size, whole), shares)
 
     def _compile(self, function: Callable, split: int) -> Callable[..., Values]:
-        def per_example(state, raw, indices, mask):
+        def per_example(
+            state: TrainState, raw: Array, indices: Array, mask: Array
+        ) -> dict[str, Array]:
             keys = example_keys(self._seed, 'eval_noise', split, indices)
             x, log_det = preprocess(state.preprocessing, raw, keys, training=False)
             with jax.default_matmul_precision('highest'):
@@ -132,7 +134,7 @@ class Evaluator:
 
 
 def log_likelihood(
-    model: Any, variables: dict, x: Array, keys: Array, num_samples: int, importance: str
+    model: Model, variables: Variables, x: Array, keys: Array, num_samples: int, importance: str
 ) -> dict[str, Array]:
     """{'log_likelihood': (B,)} of x (B, D), nats in model space.
 

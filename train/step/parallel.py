@@ -98,7 +98,9 @@ class OneSeed:
         counts over the chunk, and `bad_step`; every leaf has a leading device axis.
         """
 
-        def chunk(state, batch, indices):
+        def chunk(
+            state: TrainState, batch: jax.Array, indices: jax.Array
+        ) -> tuple[TrainState, Any]:
             state, metrics = jax.lax.scan(
                 lambda state, rows: step(state, *rows), state, (batch, indices)
             )
@@ -119,7 +121,7 @@ class OneSeed:
         axis. The values of all devices are gathered, so that every process reduces the same numbers.
         """
 
-        def gathered(state, *rows):
+        def gathered(state: TrainState, *rows: jax.Array) -> dict[str, jax.Array]:
             values = _of_shape(rows[0].shape[:1], function(state, *rows))
             return jax.lax.all_gather(values, AXIS, tiled=True)
 
@@ -163,15 +165,17 @@ class ManySeeds:
         (devices, seeds / devices).
         """
 
-        def bound(state, rows):
+        def bound(state: TrainState, rows: tuple[jax.Array, ...]) -> tuple[TrainState, Any]:
             """One step with axis `batch` bound, of size one: no collective goes between seeds."""
             out = jax.vmap(lambda: step(state, *rows), axis_name=AXIS, axis_size=1)()
             return jax.tree.map(lambda leaf: leaf[0], out)
 
-        def chunk(state, batch, indices):
+        def chunk(
+            state: TrainState, batch: jax.Array, indices: jax.Array
+        ) -> tuple[TrainState, Any]:
             own, shared = state.divided()
 
-            def one_seed(arguments):
+            def one_seed(arguments: tuple[Any, ...]) -> tuple[TrainState, Any]:
                 own, *rows = arguments
                 state, metrics = jax.lax.scan(bound, own.replace(**shared), tuple(rows))
                 return state.divided()[0], jax.tree.map(lambda values: values.sum(axis=0), metrics)
@@ -190,7 +194,7 @@ class ManySeeds:
     def per_example_call(self, function: Callable) -> Callable[..., Values]:
         """`call` gives {name: (seeds, B)}; the rows, a device axis of one before them, are the same for all seeds."""
 
-        def each_seed(state, *rows):
+        def each_seed(state: TrainState, *rows: jax.Array) -> dict[str, jax.Array]:
             own, shared = state.divided()
             shape = rows[0].shape[:1]
             return jax.lax.map(
@@ -199,7 +203,7 @@ class ManySeeds:
 
         call = jax.pmap(each_seed, in_axes=(0, None, None, None), devices=_explicit(self.devices))
 
-        def of_seeds(state, *rows):
+        def of_seeds(state: TrainState, *rows: np.ndarray) -> Values:
             values = jax.device_get(call(state, *(part[0] for part in rows)))
             return {name: value.reshape(-1, value.shape[-1]) for name, value in values.items()}
 

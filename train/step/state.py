@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from typing import Any
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import optax
 from flax import struct
 
+from train.contract import Model
 from train.step.randomness import purpose_key
 
 
@@ -49,7 +49,7 @@ class TrainState(struct.PyTreeNode):
 
 
 def make_init(
-    model: nn.Module, optimizer: optax.GradientTransformation, *, ema: float = 0.0
+    model: Model, optimizer: optax.GradientTransformation, *, ema: float = 0.0
 ) -> Callable[[jax.typing.ArrayLike, jax.Array], TrainState]:
     """Return `init(seed, examples) -> TrainState`.
 

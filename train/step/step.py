@@ -4,29 +4,44 @@ The step differentiates the loss and never returns its value: for models whose g
 (the relative gradient) the compiler then drops what only the value needs.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from flows.keys import fold_in
+from flows.model import Terms
+from train.contract import Model
+from train.data.preprocessing import Preprocessing
 from train.optim.equivariant import without_moments
 from train.step.parallel import AXIS
 from train.step.randomness import ENCODE, MODEL, example_keys
+from train.step.state import TrainState
+
+Metrics = dict[str, tuple[jax.Array, jax.Array]]  # name -> (sum, count)
+Step = Callable[[TrainState, jax.Array, jax.Array], tuple[TrainState, Metrics]]
 
 
-def preprocess(preprocessing, raw, keys, *, training):
+def preprocess(
+    preprocessing: Preprocessing, raw: jax.Array | np.ndarray, keys: jax.Array, *, training: bool
+) -> tuple[jax.Array, jax.Array]:
     """Rows as stored (B, D) -> the model's input (B, D) float32 and the log-determinant (B,)."""
     t = preprocessing.encode(raw, fold_in(keys, ENCODE), training)
     with jax.default_matmul_precision('highest'):
         return preprocessing.forward_and_log_det(t)
 
 
-def gradient_and_terms(model, state, batch, indices):
+def gradient_and_terms(
+    model: Model, state: TrainState, batch: jax.Array, indices: jax.Array
+) -> tuple[Any, Terms, dict[str, Any]]:
     """This device's gradient, its named terms (B,) each, and the new model state."""
     keys = example_keys(state.seed, 'noise', state.step, indices)
     x, _ = preprocess(state.preprocessing, batch, keys, training=True)
 
-    def mean_loss(params):
+    def mean_loss(params: Any) -> tuple[jax.Array, tuple[Terms, dict[str, Any]]]:
         terms, model_state = model.apply(
             {'params': params, **state.model_state},
             x,
@@ -42,7 +57,13 @@ def gradient_and_terms(model, state, batch, indices):
     return gradient, terms, model_state
 
 
-def make_step(model, optimizer, *, ema=0.0, matmul_precision='highest'):
+def make_step(
+    model: Model,
+    optimizer: optax.GradientTransformation,
+    *,
+    ema: float = 0.0,
+    matmul_precision: str = 'highest',
+) -> Step:
     """Return `step(state, batch, indices) -> (state, metrics)`; axis `batch` has to be bound around it.
 
     batch: (B, D) rows in the stored dtype; indices: (B,) int32, their rows in the split.
@@ -50,7 +71,7 @@ def make_step(model, optimizer, *, ema=0.0, matmul_precision='highest'):
     step on the state does not move.
     """
 
-    def step(state, batch, indices):
+    def step(state: TrainState, batch: jax.Array, indices: jax.Array) -> tuple[TrainState, Metrics]:
         with jax.default_matmul_precision(matmul_precision):
             gradient, terms, model_state = gradient_and_terms(model, state, batch, indices)
         gradient = _mean_over_devices(gradient)
@@ -62,7 +83,7 @@ def make_step(model, optimizer, *, ema=0.0, matmul_precision='highest'):
             finite &= jnp.isfinite(value)
         ok = finite & (state.bad_step < 0) & ~state.frozen
 
-        def update(state):
+        def update(state: TrainState) -> TrainState:
             updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
             updates = optax.tree.scale(state.lr_scale, updates)
             params = optax.apply_updates(state.params, updates)
@@ -87,12 +108,12 @@ def make_step(model, optimizer, *, ema=0.0, matmul_precision='highest'):
     return step
 
 
-def _mean_over_devices(gradient):
+def _mean_over_devices(gradient: Any) -> Any:
     # On one device there is nothing to exchange, and XLA would copy the gradient all the same.
     return gradient if jax.lax.psum(1, AXIS) == 1 else jax.lax.pmean(gradient, AXIS)
 
 
-def _counted(ok, sums, count, norm):
+def _counted(ok: jax.Array, sums: Terms, count: jax.Array, norm: jax.Array) -> Metrics:
     """Metrics as (sum, count), zero where the step was not taken."""
     metrics = {name: (value, count) for name, value in sums.items()}
     metrics['gradient_norm'] = (norm, jnp.float32(1))

@@ -6,13 +6,17 @@ counts as +inf from its first broken epoch on, so medians, quantiles and rank te
 worst run instead of losing it.
 """
 
+from collections.abc import Iterable
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 PUBLISHED = ('min', 'max', 'last', 'first', 'exceeds')
 FIRST_EPOCHS = 5
 
 
-def published_run_metrics(series):
+def published_run_metrics(series: ArrayLike) -> dict[str, Any] | None:
     """The five published metrics of one run, or None for a run without any number.
 
     As published, NaN epochs are dropped and the absolute value is taken, so the sign is lost and
@@ -29,14 +33,14 @@ def published_run_metrics(series):
     return dict(zip(PUBLISHED, metrics, strict=True))
 
 
-def published_metrics(series):
+def published_metrics(series: np.ndarray) -> dict[str, Any]:
     """Mean and population deviation of the five published metrics over the runs that have any number.
 
     series: (seeds, epochs). Returns name -> (mean, std), and 'runs' -> how many runs went in, which the published
     tables leave out.
     """
     runs = [metrics for metrics in map(published_run_metrics, series) if metrics is not None]
-    table = {'runs': len(runs)}
+    table: dict[str, Any] = {'runs': len(runs)}
     for name in PUBLISHED if runs else ():
         values = np.array([metrics[name] for metrics in runs])
         with np.errstate(invalid='ignore'):  # an infinite epoch leaves no deviation: NaN
@@ -44,48 +48,48 @@ def published_metrics(series):
     return table
 
 
-def divergence_epoch(losses):
+def divergence_epoch(losses: ArrayLike) -> np.ndarray:
     """The first epoch that is not finite, (seeds,), inf for runs that never break."""
     broken = ~np.isfinite(_curves(losses))
     return np.where(broken.any(axis=1), broken.argmax(axis=1) + 1.0, np.inf)
 
 
-def loss_epoch(losses):
+def loss_epoch(losses: ArrayLike) -> np.ndarray:
     """The epoch from which on a run is never finite again, (seeds,), inf if it ends finite."""
     finite = np.isfinite(_curves(losses))
     trailing = np.cumprod(~finite[:, ::-1], axis=1).sum(axis=1)
     return np.where(trailing > 0, finite.shape[1] - trailing + 1.0, np.inf)
 
 
-def divergence_rate(losses):
+def divergence_rate(losses: ArrayLike) -> float:
     """The share of runs with at least one epoch that is not finite."""
     return float(np.isfinite(divergence_epoch(losses)).mean())
 
 
-def censored(losses):
+def censored(losses: ArrayLike) -> np.ndarray:
     """The curves with +inf from each run's first broken epoch on, (seeds, epochs)."""
     losses = _curves(losses)
     epochs = np.arange(1, losses.shape[1] + 1)
     return np.where(epochs >= divergence_epoch(losses)[:, None], np.inf, losses)
 
 
-def best(losses):
+def best(losses: ArrayLike) -> np.ndarray:
     """The lowest loss before a run broke, (seeds,); inf for a run that broke in epoch 1."""
     return censored(losses).min(axis=1)
 
 
-def best_epoch(losses):
+def best_epoch(losses: ArrayLike) -> np.ndarray:
     """The epoch of `best`, (seeds,); inf for a run that broke in epoch 1."""
     curves = censored(losses)
     return np.where(np.isfinite(best(losses)), curves.argmin(axis=1) + 1.0, np.inf)
 
 
-def last(losses):
+def last(losses: ArrayLike) -> np.ndarray:
     """The loss after the last epoch, (seeds,); inf for a broken run."""
     return censored(losses)[:, -1]
 
 
-def gap(losses, train):
+def gap(losses: ArrayLike, train: ArrayLike) -> np.ndarray:
     """Validation minus training loss after the last epoch, (seeds,): how far a run overfits.
 
     train: (seeds, epochs). inf for a broken run.
@@ -94,7 +98,9 @@ def gap(losses, train):
     return np.where(np.isfinite(difference), difference, np.inf)
 
 
-def epochs_to_within(losses, epsilon, target=None):
+def epochs_to_within(
+    losses: ArrayLike, epsilon: float, target: ArrayLike | None = None
+) -> np.ndarray:
     """The first epoch whose loss is at most `target + epsilon`, (seeds,).
 
     target: a number, or (seeds,) numbers; by default each run's own best. inf for runs that break
@@ -108,7 +114,7 @@ def epochs_to_within(losses, epsilon, target=None):
     return np.where(there, reached.argmax(axis=1) + 1.0, np.inf)
 
 
-def area_under_curve(losses, floor=0.0):
+def area_under_curve(losses: ArrayLike, floor: float = 0.0) -> np.ndarray:
     """The area between curve and `floor`, nats times epochs, (seeds,); inf for a broken run.
 
     By the trapezoid rule, so the first and the last epoch count half.
@@ -118,7 +124,7 @@ def area_under_curve(losses, floor=0.0):
     return np.where(np.isfinite(excess[:, -1]), area, np.inf)
 
 
-def slope(losses, window):
+def slope(losses: ArrayLike, window: int) -> np.ndarray:
     """Least-squares slope over the last `window` epochs, nats per epoch, (seeds,).
 
     inf for a broken run.
@@ -134,7 +140,7 @@ def slope(losses, window):
     return np.where(ends_finite, tail @ epochs / (epochs @ epochs), np.inf)
 
 
-def spikes(losses, threshold):
+def spikes(losses: ArrayLike, threshold: float) -> tuple[np.ndarray, np.ndarray]:
     """Rises above the best loss so far by more than `threshold`: (count, largest), each (seeds,).
 
     Only epochs before a run broke are counted; the break itself is `divergence_epoch`.
@@ -146,7 +152,7 @@ def spikes(losses, threshold):
     return (rise > threshold).sum(axis=1), rise.max(axis=1)
 
 
-def spread(losses, epochs):
+def spread(losses: ArrayLike, epochs: Iterable[int]) -> dict[int, dict[str, Any]]:
     """How the seeds lie apart at fixed epochs: epoch -> statistics over the seeds.
 
     Mean and sample standard deviation are of the `finite` runs (a count); median and quartiles
@@ -174,7 +180,7 @@ def spread(losses, epochs):
     return table
 
 
-def quantile(values, q):
+def quantile(values: ArrayLike, q: float) -> np.ndarray | np.float64:
     """The quantile `q` along the last axis by linear interpolation, inf where it touches +inf."""
     values = np.sort(np.asarray(values, np.float64), axis=-1)
     position = q * (values.shape[-1] - 1)
@@ -187,7 +193,7 @@ def quantile(values, q):
     return np.where(np.isfinite(upper), between, np.inf)[()]
 
 
-def _curves(losses):
+def _curves(losses: ArrayLike) -> np.ndarray:
     losses = np.asarray(losses, np.float64)
     if losses.ndim != 2 or not losses.size:
         raise ValueError(f'losses must have shape (seeds, epochs), found {losses.shape}.')

@@ -4,21 +4,24 @@ Studies come as label -> what `study.json` holds, nan for broken epochs. A publi
 it compares with in `beside`.
 """
 
+from typing import Any
+
 import matplotlib.figure
 import numpy as np
 
 from train.runtime.writers import figure_png
 from train.studies import convergence
+from train.studies.record import Studies, Study
 
 BARS = convergence.PUBLISHED
 
 
-def title(study):
+def title(study: Study) -> str:
     """What a legend calls a study that stands alone."""
     return f'{study["model"]} {study["dataset"]}'
 
 
-def curves(studies):
+def curves(studies: Studies) -> bytes:
     """Validation loss against the epoch: median and middle half over all seeds, mean and range over those with a loss.
 
     A seed without a loss counts as infinitely bad: the median ends where half of the seeds have none. A published study
@@ -29,11 +32,14 @@ def curves(studies):
     limits, colours = [], _colours(studies)
     for label, study in studies.items():
         band = _band(study)
-        style = {'color': colours[label], 'linestyle': '--' if 'beside' in study else '-'}
+        style: dict[str, Any] = {
+            'color': colours[label],
+            'linestyle': '--' if 'beside' in study else '-',
+        }
         axes.plot(band['epochs'], band['median'], label=label, **style)
         axes.plot(band['epochs'], band['mean'], **{**style, 'linestyle': ':'})
         for low, high, alpha in (('first', 'third', 0.3), ('low', 'high', 0.15)):
-            shade = {'color': colours[label], 'alpha': alpha, 'linewidth': 0}
+            shade: dict[str, Any] = {'color': colours[label], 'alpha': alpha, 'linewidth': 0}
             axes.fill_between(band['epochs'], band[low], band[high], **shade)
         # A single seed that explodes must not flatten everything else.
         limits.extend([*band['low'], *band['third'][np.isfinite(band['third'])]])
@@ -53,7 +59,7 @@ def curves(studies):
     return figure_png(figure)
 
 
-def _band(study):
+def _band(study: Study) -> dict[str, np.ndarray]:
     """Epochs with any number, and over their seeds the quartiles, range and mean of the loss."""
     losses = np.array(study['val'], np.float64)
     alive = np.isfinite(losses).any(axis=0)
@@ -70,7 +76,7 @@ def _band(study):
     }
 
 
-def _colours(studies):
+def _colours(studies: Studies) -> dict[str, str]:
     """Label -> colour: each of ours its own, a published one that of the first of ours of its model."""
     ours = [label for label, study in studies.items() if 'beside' not in study]
     found = {label: f'C{number}' for number, label in enumerate(ours)}
@@ -82,7 +88,7 @@ def _colours(studies):
     return found
 
 
-def bars(studies):
+def bars(studies: Studies) -> bytes:
     """The published metrics, a group of bars each on its own scale: means over seeds with standard deviations."""
     figure = matplotlib.figure.Figure(figsize=(3 * len(BARS), 4), layout='constrained')
     for place, (name, axes) in enumerate(zip(BARS, figure.subplots(1, len(BARS)), strict=True)):

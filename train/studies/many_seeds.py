@@ -79,7 +79,7 @@ def template(experiment: experiments.Experiment, num_seeds: int) -> TrainState:
     """The shapes and dtypes of `first_states`, without touching the data."""
     own, shared = experiment.template().divided()
 
-    def stacked(leaf):
+    def stacked(leaf: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
         return jax.ShapeDtypeStruct((num_seeds, *leaf.shape), leaf.dtype)
 
     return jax.tree.map(stacked, own).replace(**shared)

@@ -1,9 +1,14 @@
 """What `study.json` holds."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 from train.result import Provenance
+
+# What `study.json` holds, or a file of published series that was made into the like.
+Study = Mapping[str, Any]
+Studies = Mapping[str, Study]  # by name
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -89,7 +89,7 @@ def resized_record(record: Mapping[str, Any], count: int) -> dict[str, Any]:
 def take_improved(best: dict, candidates: dict, improved: np.ndarray) -> dict:
     """Each seed's row of `candidates` where it improved, of `best` elsewhere; pytrees with leading axis (seeds,)."""
 
-    def choose(old, new):
+    def choose(old: np.ndarray, new: np.ndarray) -> np.ndarray:
         return np.where(improved.reshape(-1, *[1] * (new.ndim - 1)), new, old)
 
     return jax.tree.map(choose, best, candidates)

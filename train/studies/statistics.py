@@ -4,19 +4,29 @@ Values may hold +inf (a run that broke): ranks and medians take it as the worst 
 """
 
 import itertools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import stats
 
 from train.studies.convergence import quantile
 
 
-def median(values):
+def median(values: ArrayLike) -> np.ndarray | np.float64:
     """The median along the last axis, defined with +inf among the values."""
     return quantile(values, 0.5)
 
 
-def bootstrap_interval(values, statistic=median, *, level=0.95, draws=10_000, seed=0):
+def bootstrap_interval(
+    values: ArrayLike,
+    statistic: Callable[[np.ndarray], ArrayLike] = median,
+    *,
+    level: float = 0.95,
+    draws: int = 10_000,
+    seed: int = 0,
+) -> tuple[Any, Any]:
     """Percentile bootstrap interval (low, high) of `statistic` over runs.
 
     values: (runs,). statistic: maps (draws, runs) to (draws,) along the last axis. level: coverage
@@ -30,7 +40,7 @@ def bootstrap_interval(values, statistic=median, *, level=0.95, draws=10_000, se
     return quantile(resampled, (1 - level) / 2), quantile(resampled, (1 + level) / 2)
 
 
-def rank_tests(groups):
+def rank_tests(groups: Mapping[str, Sequence[float] | np.ndarray]) -> dict[str, Any]:
     """Do models differ? Kruskal-Wallis over all of them, and two-sided Mann-Whitney tests of each pair.
 
     groups: name -> (runs,) values, lower is better. Returns {'kruskal_wallis': p-value, 'pairs': (a, b) -> {'p',
@@ -56,7 +66,7 @@ def rank_tests(groups):
     return {'kruskal_wallis': float(p_all), 'pairs': table}
 
 
-def holm(p_values):
+def holm(p_values: ArrayLike) -> list[float]:
     """Holm's adjustment: p-values that hold for the whole family of tests."""
     p_values = np.asarray(p_values, np.float64)
     order = np.argsort(p_values)
@@ -65,7 +75,7 @@ def holm(p_values):
     return adjusted[np.argsort(order)].tolist()
 
 
-def variance_shares(values, varied_alone):
+def variance_shares(values: ArrayLike, varied_alone: Mapping[str, ArrayLike]) -> dict[str, float]:
     """One factor at a time: the variance with one seed varied alone over the variance with all of
     them varied.
 
@@ -137,11 +147,11 @@ def student_quantile(n: int, level: float = 0.95) -> float:
     return float(stats.t.ppf((1 + level) / 2, n - 1))
 
 
-def _standard_error(values):
+def _standard_error(values: np.ndarray) -> float:
     return float(values.std(ddof=1) / np.sqrt(len(values)))
 
 
-def _variance(name, values):
+def _variance(name: str, values: ArrayLike) -> float:
     values = np.asarray(values, np.float64)
     _refuse_broken(f'`{name}`', values)
     if len(values) < 2:
@@ -149,7 +159,7 @@ def _variance(name, values):
     return float(values.var(ddof=1))
 
 
-def _refuse_broken(name, values):
+def _refuse_broken(name: str, values: np.ndarray) -> None:
     if not np.isfinite(values).all():
         broken = int((~np.isfinite(values)).sum())
         raise ValueError(

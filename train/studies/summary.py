@@ -1,5 +1,7 @@
 """A study's curves as numbers over its seeds: what describes convergence, with quartiles and bootstrap intervals."""
 
+from typing import Any
+
 import numpy as np
 
 from train.studies import convergence, statistics
@@ -9,13 +11,13 @@ LONGEST_WINDOW = 20  # epochs of the slope
 FEWEST_FOR_INTERVAL = 6
 
 
-def lowest(*losses):
+def lowest(*losses: np.ndarray) -> float:
     """The lowest loss in arrays of losses, 0 where none is finite."""
     finite = [values[np.isfinite(values)].min() for values in losses if np.isfinite(values).any()]
     return min(finite, default=0.0)
 
 
-def fall(*losses):
+def fall(*losses: np.ndarray) -> float:
     """How far the losses of (seeds, epochs) arrays come down: the median of epoch 1 minus the lowest of all, in nats.
 
     Of the seeds with a loss in epoch 1; 0 where none has one. A likelihood of data has no zero, so that one percent of
@@ -26,7 +28,9 @@ def fall(*losses):
     return float(np.median(first)) - lowest(*losses) if len(first) else 0.0
 
 
-def per_seed(validation, train, floor, fall):
+def per_seed(
+    validation: np.ndarray, train: np.ndarray, floor: float, fall: float
+) -> dict[str, np.ndarray]:
     """name -> (seeds,) values; (seeds, epochs) losses in nats.
 
     A diverged seed counts as infinitely bad, except in `best`, `best_epoch`, `spikes` and `largest_spike`, which are of
@@ -53,7 +57,7 @@ def per_seed(validation, train, floor, fall):
     return found
 
 
-def metrics(validation, train):
+def metrics(validation: np.ndarray, train: np.ndarray) -> dict[str, Any]:
     """What `summaries` has for the study's own lowest loss and fall, the divergence rate, and the published metrics."""
     found = summaries(validation, train, lowest(validation), fall(validation))
     found['divergence_rate'] = float(convergence.divergence_rate(validation))
@@ -61,7 +65,9 @@ def metrics(validation, train):
     return found
 
 
-def summaries(validation, train, floor, fall):
+def summaries(
+    validation: np.ndarray, train: np.ndarray, floor: float, fall: float
+) -> dict[str, Any]:
     """name -> {'median', 'iqr', 'interval'} of each of `per_seed`.
 
     `interval` is the bootstrap's 95 % of the median, None for fewer seeds than can have one.
@@ -70,7 +76,7 @@ def summaries(validation, train, floor, fall):
     return {name: _summary(of_seeds) for name, of_seeds in values.items()}
 
 
-def _summary(values):
+def _summary(values: np.ndarray) -> dict[str, Any]:
     interval = None
     if len(values) >= FEWEST_FOR_INTERVAL:
         interval = [float(value) for value in statistics.bootstrap_interval(values)]

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import flax.struct
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from train.data.base import Config, Description
 from train.data.preprocessing import fitting
@@ -115,7 +116,7 @@ class Preprocessing:
             encoder = Flip(encoder, description.shape)
         return cls(bijectors=(), encoder=encoder, units=UNITS[kind](levels))
 
-    def encode(self, raw: jax.Array, keys: jax.Array, training: bool) -> jax.Array:
+    def encode(self, raw: jax.Array | np.ndarray, keys: jax.Array, training: bool) -> jax.Array:
         """raw (B, D) as stored, keys (B,) -> (B, D) in data space; `training` is static."""
         return self.encoder.encode(raw, keys, training)
 

@@ -20,7 +20,7 @@ NOISE_BITS = 15
 class Encoder(Protocol):
     """Hashable, since it is a static part of compiled functions."""
 
-    def encode(self, raw: jax.Array, keys: jax.Array, training: bool) -> jax.Array:
+    def encode(self, raw: jax.Array | np.ndarray, keys: jax.Array, training: bool) -> jax.Array:
         """raw (B, D) as stored, keys (B,) -> (B, D) in data space."""
         ...
 
@@ -35,7 +35,7 @@ class Dequantise:
 
     levels: int
 
-    def encode(self, raw: jax.Array, keys: jax.Array, training: bool) -> jax.Array:
+    def encode(self, raw: jax.Array | np.ndarray, keys: jax.Array, training: bool) -> jax.Array:
         """raw (B, D) integers, keys (B,) -> t (B, D) in (0, 1), in training or not."""
         del training
         keys = draws.fold_in(keys, DEQUANTISATION_NOISE)
@@ -49,10 +49,10 @@ class Dequantise:
 class Identity:
     """Real-valued data as it is."""
 
-    def encode(self, raw: jax.Array, keys: jax.Array, training: bool) -> jax.Array:
+    def encode(self, raw: jax.Array | np.ndarray, keys: jax.Array, training: bool) -> jax.Array:
         """raw (B, D) real -> the same numbers; keys are not used."""
         del keys, training
-        return raw.astype(_float_type())
+        return jnp.asarray(raw.astype(_float_type()))
 
 
 @dataclass(frozen=True)
@@ -61,10 +61,10 @@ class Scale:
 
     levels: int
 
-    def encode(self, raw: jax.Array, keys: jax.Array, training: bool) -> jax.Array:
+    def encode(self, raw: jax.Array | np.ndarray, keys: jax.Array, training: bool) -> jax.Array:
         """raw (B, D) integers -> t (B, D) in [0, 1]; keys are not used."""
         del keys, training
-        return raw.astype(_float_type()) / (self.levels - 1)
+        return jnp.asarray(raw.astype(_float_type()) / (self.levels - 1))
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Binarise:
 
     levels: int
 
-    def encode(self, raw: jax.Array, keys: jax.Array, training: bool) -> jax.Array:
+    def encode(self, raw: jax.Array | np.ndarray, keys: jax.Array, training: bool) -> jax.Array:
         """raw (B, D) integers, keys (B,) -> x (B, D) of zeros and ones, in training or not."""
         del training
         u = draws.uniform(draws.fold_in(keys, BINARISATION), raw.shape[1:])
@@ -90,7 +90,7 @@ class Flip:
     encoder: Encoder
     shape: tuple[int, ...]  # of one image (H, W, C)
 
-    def encode(self, raw: jax.Array, keys: jax.Array, training: bool) -> jax.Array:
+    def encode(self, raw: jax.Array | np.ndarray, keys: jax.Array, training: bool) -> jax.Array:
         """raw (B, H W C) -> what the encoder makes of it; images are mirrored in training only."""
         if training:
             mirrored = raw.reshape(-1, *self.shape)[:, :, ::-1].reshape(-1, math.prod(self.shape))
