@@ -42,7 +42,7 @@ def get_config(variant: str = '') -> ConfigDict:
     config.seed_data = 0
     config.eval_batch_size = 10_240
     config.num_samples = 500
-    variants = {
+    variants: dict[str, dict] = {
         'long': {
             'preprocessing': 'standardise',
             'lr': 2.5e-3,

@@ -69,5 +69,9 @@ def of_dataset(dataset: str, variant: str, **variants: dict) -> ConfigDict:
     config.look_ahead = 200
     config.eval_every = 5
     config.eval_batch_size = 200
-    shared = {'release': RELEASE, 'pixels': {'preprocessing': 'pixel_mean'}, 'smoke': SMOKE}
+    shared: dict[str, dict] = {
+        'release': RELEASE,
+        'pixels': {'preprocessing': 'pixel_mean'},
+        'smoke': SMOKE,
+    }
     return defaults.with_variant(config, variant, shared | variants)

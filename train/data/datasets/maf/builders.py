@@ -28,6 +28,7 @@ tfds: Any = tfds_library.datasets_library()
 ROWS_PER_BLOCK = 8192
 
 
+# To mypy the base is Any, since TFDS is imported late, and takes no keyword.
 class _Table(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # type: ignore[call-arg]
     """A table of MAF's collection; `table` says which."""
 
