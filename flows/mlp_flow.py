@@ -113,16 +113,16 @@ class MLPFlow(Flow):
 
         `condition_number_l` is that of W_l in the 1-norm; `smallest_slope_l` is min |s'(y_l)| over the rows.
         """
-        found, z = {}, x
+        numbers, z = {}, x
         for index, layer in enumerate(self.affine):
             y, _ = layer.forward_and_log_det(z)
             W = layer.weights
             norms = jnp.abs(W).sum(0).max(), jnp.abs(jnp.linalg.inv(W)).sum(0).max()
-            found[f'condition_number_{index}'] = norms[0] * norms[1]
+            numbers[f'condition_number_{index}'] = norms[0] * norms[1]
             if index < self.num_layers - 1:
-                found[f'smallest_slope_{index}'] = jnp.exp(self.s[index].log_slope(y).min())
+                numbers[f'smallest_slope_{index}'] = jnp.exp(self.s[index].log_slope(y).min())
                 z, _ = self.s[index].forward_and_log_det(y)
-        return found
+        return numbers
 
     def objective(self, x: jax.Array, keys: jax.Array | None, step: jax.Array | None) -> Terms:
         """{'loss', 'nll_without_log_det_W'}, (B,), in nats, for x (B, D).

@@ -28,12 +28,12 @@ def finished(workdir: epath.Path, config: Config) -> Result | None:
     whole = workdirs.read_json(path, Result.required())
     if not whole['exact']:
         workdirs.require(whole, {'num_samples': int}, path)
-    found = Result.from_json(whole)
-    trained = found.stopped_early or found.epochs >= config.epochs
+    earlier = Result.from_json(whole)
+    trained = earlier.stopped_early or earlier.epochs >= config.epochs
     # A result from before the field existed was made from the posterior.
-    bound = found.num_samples, found.importance or 'posterior'
-    evaluated = found.exact or bound == (config.num_samples, config.importance)
-    return found if trained and evaluated and found.split == config.final_split else None
+    bound = earlier.num_samples, earlier.importance or 'posterior'
+    evaluated = earlier.exact or bound == (config.num_samples, config.importance)
+    return earlier if trained and evaluated and earlier.split == config.final_split else None
 
 
 def conclude(
@@ -43,9 +43,9 @@ def conclude(
     per_epoch = experiment.steps_per_epoch
     state, record, step = saved.restore_best(experiment.template(), per_epoch)
     placed = experiment.layout.place(state)
-    found = evaluate(experiment, data, placed, experiment.config.final_split, workdir, step)
+    evaluation = evaluate(experiment, data, placed, experiment.config.final_split, workdir, step)
     whole = Result(
-        **vars(found),
+        **vars(evaluation),
         epochs=session.step // per_epoch,
         best_epoch=record['stopping']['best_epoch'],
         best_step=step,
@@ -82,7 +82,7 @@ def evaluate(
     values = experiment.evaluator.log_likelihood(
         state, data.source(split), split, num_samples, config.importance
     )
-    found = result.likelihood(values, state.preprocessing.units, data.num_features)
+    likelihood = result.likelihood(values, state.preprocessing.units, data.num_features)
     entropy = data.entropy
     return Evaluation(
         split=split,
@@ -90,12 +90,12 @@ def evaluate(
         seed=config.seed,
         step=step,
         exact=model.exact,
-        **found,
+        **likelihood,
         noise_draws=1 if model.exact else None,
         num_samples=None if model.exact else num_samples,
         importance=None if model.exact else config.importance,
         entropy=entropy,
-        gap_to_entropy=None if entropy is None else -entropy - found['nats_data_space'],
+        gap_to_entropy=None if entropy is None else -entropy - likelihood['nats_data_space'],
         test_evaluations=looks,
     )
 

@@ -60,32 +60,32 @@ def with_variant(
 def flat(config: Any) -> dict[str, Any]:
     """The fields of a config or of a mapping in one level, `vlae.n_update` for nested ones, as JSON has them."""
     values = json.loads(config.to_json()) if hasattr(config, 'to_json') else config
-    found: dict[str, Any] = {}
+    flattened: dict[str, Any] = {}
     for name, value in values.items():
         if isinstance(value, Mapping):
-            found |= {f'{name}.{inner}': part for inner, part in flat(value).items()}
+            flattened |= {f'{name}.{inner}': part for inner, part in flat(value).items()}
         else:
-            found[name] = list(value) if isinstance(value, tuple) else value
-    return found
+            flattened[name] = list(value) if isinstance(value, tuple) else value
+    return flattened
 
 
 def nested(values: Mapping[str, Any]) -> dict[str, Any]:
     """The inverse of `flat`."""
-    found: dict[str, Any] = {}
+    groups: dict[str, Any] = {}
     for name, value in values.items():
         group, _, inner = name.rpartition('.')
-        (found.setdefault(group, {}) if group else found)[inner] = value
-    return found
+        (groups.setdefault(group, {}) if group else groups)[inner] = value
+    return groups
 
 
 def renamed(values: Mapping[str, Any]) -> dict[str, Any]:
     """Fields of any version, in one level, under the names and with the values that they have today."""
-    found: dict[str, Any] = {}
+    present: dict[str, Any] = {}
     for old, value in values.items():
         for name in RENAMED.get(old, (old,)):
             is_name = isinstance(value, str)
-            found[name] = RENAMED_VALUES.get((name, value), value) if is_name else value
-    return found
+            present[name] = RENAMED_VALUES.get((name, value), value) if is_name else value
+    return present
 
 
 def completed(stored: Any, path: Any) -> ml_collections.ConfigDict:

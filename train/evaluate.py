@@ -65,12 +65,12 @@ def main(argv: list[str]) -> None:
     if _GAPS.value:
         if split == 'test':
             conclusion.count_test_look(folder, step)
-        found = gaps.measure(experiment, data, state, split)
-        line = gaps.line(found)
+        figures = gaps.measure(experiment, data, state, split)
+        line = gaps.line(figures)
     else:
         evaluation = conclusion.evaluate(experiment, data, state, split, folder, step)
-        found, line = evaluation.to_json(), evaluation.line()
-    print(json.dumps(found, indent=2, sort_keys=True))
+        figures, line = evaluation.to_json(), evaluation.line()
+    print(json.dumps(figures, indent=2, sort_keys=True))
     print(line)
 
 

@@ -85,8 +85,8 @@ class Run(trainer.Trainer[RunSession, Result]):
         session = dataclasses.replace(session, sums={})
         if session.step // self.per_epoch % self.config.eval_every:
             return session, values
-        session, found = self._validate(session)
-        return session, values | found
+        session, validated = self._validate(session)
+        return session, values | validated
 
     def _validate(self, session: RunSession) -> tuple[RunSession, dict[str, Any]]:
         samples, evaluator = self.config.eval_samples, self.experiment.evaluator
@@ -94,16 +94,16 @@ class Run(trainer.Trainer[RunSession, Result]):
         mean, error = mean_and_error(values['log_likelihood'])
         stopping = session.stopping.update(session.step // self.per_epoch, -mean)
         name = 'validation_nll' if self.experiment.model.exact else 'validation_negative_elbo'
-        found = evaluator.diagnostics(session.state, self.validation)
-        found |= {name: -mean, 'best_epoch': stopping.best_epoch}
+        logged = evaluator.diagnostics(session.state, self.validation)
+        logged |= {name: -mean, 'best_epoch': stopping.best_epoch}
         if error is not None:  # a validation split of one example has none
-            found[f'{name}_2se'] = error
+            logged[f'{name}_2se'] = error
         nats = values['log_likelihood'].astype(np.float64) + values['log_det']
         units = session.state.preprocessing.units
         bits = units.bits_per_dim(float(nats.mean()), self.data.num_features)
         if bits is not None:  # the data have grey levels
-            found['validation_bits_per_dim'] = bits
-        return dataclasses.replace(session, stopping=stopping), found
+            logged['validation_bits_per_dim'] = bits
+        return dataclasses.replace(session, stopping=stopping), logged
 
     def line(self, session: RunSession, values: Mapping[str, Any]) -> str:
         return showing.epoch_line(values)

@@ -48,8 +48,8 @@ def main(argv: list[str]) -> None:
     path = _WORKDIR.value or workdir.default_path(config, name)
     folder = workdir.resolve(path)
     logging.info('Workdir: %s', folder)
-    found = loop.run(config, folder, mute=_MUTE.value)
-    print(found.line())
+    result = loop.run(config, folder, mute=_MUTE.value)
+    print(result.line())
 
 
 if __name__ == '__main__':

@@ -46,10 +46,10 @@ class Record:
         }
 
     @classmethod
-    def from_json(cls, found: Mapping[str, Any]) -> Self:
+    def from_json(cls, stored: Mapping[str, Any]) -> Self:
         """The inverse of `to_json`, of a record from before a field existed as well; other names are left out."""
         names = [field.name for field in dataclasses.fields(cls)]
-        return cls(**{name: found[name] for name in names if name in found})
+        return cls(**{name: stored[name] for name in names if name in stored})
 
 
 def _json_type(hint: Any) -> Any:
@@ -91,12 +91,12 @@ class Evaluation(Record):
         return super().to_json() | bits
 
     @classmethod
-    def from_json(cls, found: Mapping[str, Any]) -> Self:
+    def from_json(cls, stored: Mapping[str, Any]) -> Self:
         """See `Record`; null stands for what is not finite, but for the errors of one example."""
         numbers = ['nats', 'nats_data_space', 'bits_per_dim', 'gap_to_entropy']
-        numbers += ['nats_2se'] * (found['N'] > 1)
-        absent = [name for name in numbers if found.get(name, 0) is None]
-        return super().from_json({**found, **dict.fromkeys(absent, math.nan)})
+        numbers += ['nats_2se'] * (stored['N'] > 1)
+        absent = [name for name in numbers if stored.get(name, 0) is None]
+        return super().from_json({**stored, **dict.fromkeys(absent, math.nan)})
 
     def line(self) -> str:
         """The line printed last, in the published form with units; the error has two digits, or one decimal."""
@@ -161,7 +161,7 @@ def likelihood(values: Mapping[str, np.ndarray], units: Units, num_features: int
     data_space, data_error = mean_and_error(
         values['log_likelihood'].astype(np.float64) + values['log_det'].astype(np.float64)
     )
-    found = {
+    figures = {
         'nats': model_space,
         'nats_2se': model_error,
         'nats_data_space': data_space,
@@ -170,10 +170,10 @@ def likelihood(values: Mapping[str, np.ndarray], units: Units, num_features: int
         'D': num_features,
     }
     if units.levels:
-        found['bits_per_dim'] = units.bits_per_dim(data_space, num_features)
+        figures['bits_per_dim'] = units.bits_per_dim(data_space, num_features)
         error = None if data_error is None else data_error / (num_features * math.log(2))
-        found['bits_per_dim_2se'] = error
-    return found | importance_sampling(values)
+        figures['bits_per_dim_2se'] = error
+    return figures | importance_sampling(values)
 
 
 def importance_sampling(values: Mapping[str, np.ndarray]) -> dict[str, Any]:
@@ -187,7 +187,7 @@ def importance_sampling(values: Mapping[str, np.ndarray]) -> dict[str, Any]:
     if 'effective_sample_size' not in values:
         return {}
     sizes = np.asarray(values['effective_sample_size'], np.float64)
-    found: dict[str, Any] = {
+    figures: dict[str, Any] = {
         'effective_sample_size': {
             'mean': float(sizes.mean()),
             'min': float(sizes.min()),
@@ -196,8 +196,8 @@ def importance_sampling(values: Mapping[str, np.ndarray]) -> dict[str, Any]:
         }
     }
     if 'log_likelihood_at_tenth' in values:
-        found['nats_at_tenth_of_samples'] = mean_and_error(values['log_likelihood_at_tenth'])[0]
-    return found
+        figures['nats_at_tenth_of_samples'] = mean_and_error(values['log_likelihood_at_tenth'])[0]
+    return figures
 
 
 def dataset_title(config: Mapping[str, Any]) -> str:
@@ -227,21 +227,21 @@ def _commit() -> str | None:
     """The checked-out commit of the source, or None where it is not a git checkout."""
     here = os.path.dirname(os.path.abspath(__file__))
     try:
-        found = subprocess.run(
+        git = subprocess.run(
             ['git', 'rev-parse', 'HEAD'], cwd=here, capture_output=True, text=True, check=True
         )
     except (OSError, subprocess.CalledProcessError):
         return None
-    return found.stdout.strip()
+    return git.stdout.strip()
 
 
-def bound(found: Mapping[str, Any]) -> str:
+def bound(figures: Mapping[str, Any]) -> str:
     """A bound in words: of how many samples, and the median of their effective sizes; loose if that is small."""
-    samples = found['num_samples']
+    samples = figures['num_samples']
     count = '1 sample' if samples == 1 else f'{samples:,} samples'
-    if found.get('importance') == 'refined':
+    if figures.get('importance') == 'refined':
         count += ' of refined proposals'
-    median = found.get('effective_sample_size', {}).get('median')
+    median = figures.get('effective_sample_size', {}).get('median')
     if median is None or samples == 1:
         return f'a bound, {count}'
     if median < LOOSE_BELOW:

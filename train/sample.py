@@ -133,11 +133,13 @@ def _inpainting(
     inpaint.check(trained[0], shape)
     conclusion.count_test_look(folder, step)
     raw = datasets.load(config).source('test').gather(np.arange(INPAINTED))
-    found = inpaint.complete(*trained, raw, shape, key, _INPAINT_STEPS.value)
-    for mask, before, after in zip(found['masks'], found['before'], found['after'], strict=True):
+    inpainted = inpaint.complete(*trained, raw, shape, key, _INPAINT_STEPS.value)
+    for mask, before, after in zip(
+        inpainted['masks'], inpainted['before'], inpainted['after'], strict=True
+    ):
         print(f'{mask}: {before.mean():.1f} -> {after.mean():.1f} nats in data space')
-    png = plots.image_grid(inpaint.panel(found, shape), INPAINTED)
-    return found['completed'].reshape(-1, INPAINTED, *shape), png, 'completed images are'
+    png = plots.image_grid(inpaint.panel(inpainted, shape), INPAINTED)
+    return inpainted['completed'].reshape(-1, INPAINTED, *shape), png, 'completed images are'
 
 
 def _spectrum(model: 'Model', variables: 'Variables', preprocessing: 'Preprocessing') -> 'Made':

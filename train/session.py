@@ -73,8 +73,8 @@ def add(sums: Sums, metrics: Mapping[str, Any]) -> Sums:
 
 def means(sums: Sums) -> dict[str, np.ndarray]:
     """name -> sum / count, () or (seeds,), nan where nothing was counted."""
-    found = {}
+    averages = {}
     for name, (value, count) in sums.items():
         value, count = np.asarray(value), np.asarray(count)
-        found[name] = np.where(count > 0, value / np.maximum(count, 1), np.nan)
-    return found
+        averages[name] = np.where(count > 0, value / np.maximum(count, 1), np.nan)
+    return averages

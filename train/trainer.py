@@ -96,9 +96,9 @@ class Trainer(abc.ABC, Generic[S, R]):
 
     def start(self) -> S:
         """The newest checkpoint's session, or a fresh one."""
-        found = self.saved.restore_latest(self.template())
-        if found is not None:
-            arrays, record = found
+        newest = self.saved.restore_latest(self.template())
+        if newest is not None:
+            arrays, record = newest
             logging.info('Going on from step %d.', record['step'])
             return self.restored(arrays, record)
         if (self.workdir / kinds.RESULTS[self.kind]).exists():
@@ -127,9 +127,9 @@ class Trainer(abc.ABC, Generic[S, R]):
                     self._save(session)
                     self._stop(session)
                 speed = (session.step - start_step) / (time.monotonic() - start)
-                session, found = self.close_epoch(session)
+                session, logged = self.close_epoch(session)
                 clock = {'steps_per_second': speed, 'epoch_seconds': time.monotonic() - start}
-                self._report(session, {**found, **clock}, writer, progress)
+                self._report(session, {**logged, **clock}, writer, progress)
                 if self.interruption.requested() and session.step < total:
                     self._stop(session)
         return session
@@ -163,11 +163,11 @@ class Trainer(abc.ABC, Generic[S, R]):
         return dataclasses.replace(session, state=state, step=step, sums=sums), bad_step
 
     def _report(
-        self, session: S, found: dict[str, Any], writer: Writer | NullWriter, progress: Progress
+        self, session: S, logged: dict[str, Any], writer: Writer | NullWriter, progress: Progress
     ) -> None:
-        """Write what an epoch found, save, and show it."""
+        """Write what is logged of an epoch, save, and show it."""
         epoch = session.step // self.per_epoch
-        values = {'epoch': epoch, **found}
+        values = {'epoch': epoch, **logged}
         writer.scalars(session.step, values)
         self._save(session)
         if epoch % self.config.log_every == 0:
@@ -205,11 +205,11 @@ def run(
     """
     kinds.check(workdir, trainer.kind)
     workdirs.check(workdir, config)
-    found = finished(workdir, config)
-    if found:
+    earlier = finished(workdir, config)
+    if earlier:
         path = workdir / kinds.RESULTS[trainer.kind]
         logging.info('This %s is finished; its result is in %s', trainer.kind, path)
-        return found
+        return earlier
     experiment = create(config)
     processes.barrier('before the workdir is written')
     with contextlib.ExitStack() as stack:

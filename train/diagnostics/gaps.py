@@ -41,24 +41,24 @@ def measure(experiment: Experiment, data: Data, state: TrainState, split: str) -
         per_example['approximation_gap'] = per_example['log_likelihood'] - best
         per_example['amortisation_gap'] = best - per_example['elbo']
     del per_example['log_det']
-    found = {'split': split, 'dataset': data.name, 'N': len(source), 'seed': config.seed}
-    found['num_samples'] = config.num_samples
+    figures = {'split': split, 'dataset': data.name, 'N': len(source), 'seed': config.seed}
+    figures['num_samples'] = config.num_samples
     for name, value in per_example.items():
-        found[name], found[f'{name}_2se'] = mean_and_error(value)
-    return found
+        figures[name], figures[f'{name}_2se'] = mean_and_error(value)
+    return figures
 
 
-def line(found: Mapping[str, Any]) -> str:
+def line(figures: Mapping[str, Any]) -> str:
     """The line printed last: gaps in nats with two standard errors."""
     gaps = [
-        f'{name} gap {with_error(found[f"{name}_gap"], found[f"{name}_gap_2se"])}'
+        f'{name} gap {with_error(figures[f"{name}_gap"], figures[f"{name}_gap_2se"])}'
         for name in NAMES
-        if f'{name}_gap' in found
+        if f'{name}_gap' in figures
     ]
-    one = found['N'] == 1
-    examples = '1 example' if one else f'{found["N"]} examples'
+    one = figures['N'] == 1
+    examples = '1 example' if one else f'{figures["N"]} examples'
     error = 'one example has no error' if one else '+- 2 standard errors'
     return (
-        f'{found["split"].capitalize()} set, {examples}: {", ".join(gaps)} nats '
-        f'({error}; log p by {found["num_samples"]} importance samples)'
+        f'{figures["split"].capitalize()} set, {examples}: {", ".join(gaps)} nats '
+        f'({error}; log p by {figures["num_samples"]} importance samples)'
     )

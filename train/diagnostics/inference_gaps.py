@@ -71,10 +71,10 @@ def inference_gaps(
     def bound(q: Any) -> jax.Array:
         return _mean(log_weights(q), example_keys.fold_in(keys, BOUND), BOUND_DRAWS)
 
-    found, best = {'elbo': bound(posterior)}, posterior
+    bounds, best = {'elbo': bound(posterior)}, posterior
     if jax.tree.leaves(posterior):
         best = best_posterior(log_weights, posterior, example_keys.fold_in(keys, ASCENT), steps)
-        found['best_elbo'] = bound(best)
+        bounds['best_elbo'] = bound(best)
     draws = example_keys.fold_in(keys, IMPORTANCE)
 
     def of_block(block: int | jax.Array, n: int) -> jax.Array:
@@ -82,7 +82,7 @@ def inference_gaps(
 
     estimate = importance.estimate(of_block, num_samples)
     return {
-        **found,
+        **bounds,
         'log_likelihood': estimate.log_likelihood,
         'effective_sample_size': estimate.effective_sample_size,
     }

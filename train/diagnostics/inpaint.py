@@ -124,12 +124,14 @@ def complete(
 
     covers = np.stack(list(hidden.values()))
     with jax.default_matmul_precision('highest'):
-        found = run(variables, preprocessing, raw, covers)
-    return {'masks': list(hidden), 'hidden': covers, **jax.tree.map(np.asarray, found)}
+        results = run(variables, preprocessing, raw, covers)
+    return {'masks': list(hidden), 'hidden': covers, **jax.tree.map(np.asarray, results)}
 
 
-def panel(found: Mapping[str, Any], shape: tuple[int, ...]) -> np.ndarray:
+def panel(inpainted: Mapping[str, Any], shape: tuple[int, ...]) -> np.ndarray:
     """The images of `complete` as rows of one picture: for each mask the covered ones, then the completed."""
-    grey = np.where(found['hidden'].reshape(len(found['hidden']), 1, -1), 0.5, found['images'])
-    rows = np.stack([grey, found['completed']], axis=1)
+    grey = np.where(
+        inpainted['hidden'].reshape(len(inpainted['hidden']), 1, -1), 0.5, inpainted['images']
+    )
+    rows = np.stack([grey, inpainted['completed']], axis=1)
     return rows.reshape(-1, *shape)

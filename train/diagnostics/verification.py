@@ -61,12 +61,12 @@ def check_flow(model: Model, variables: Variables, x: jax.Array, key: jax.Array)
 
 def condition_numbers(params: Any) -> dict[str, float]:
     """name -> sigma_max / sigma_min in float64 of every square matrix among the parameters."""
-    found = {}
+    numbers = {}
     for path, leaf in jax.tree_util.tree_leaves_with_path(params):
         if leaf.ndim == 2 and leaf.shape[0] == leaf.shape[1]:
             name = '/'.join(key.key for key in path)
-            found[name] = float(np.linalg.cond(np.asarray(leaf, np.float64)))
-    return found
+            numbers[name] = float(np.linalg.cond(np.asarray(leaf, np.float64)))
+    return numbers
 
 
 def inverse_errors(model: Model, variables: Variables, x: jax.typing.ArrayLike) -> dict[str, float]:

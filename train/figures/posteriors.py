@@ -39,11 +39,11 @@ def draw(
     parts, shape = (model, variables, preprocessing), description.shape
     number = min(PAIRS if len(shape) == 3 else POINTS, len(validation))
     rows = np.arange(number, dtype=np.int32)
-    data, found = reconstruct(*parts, seed, validation.gather(rows), rows)
+    data, reconstructions = reconstruct(*parts, seed, validation.gather(rows), rows)
     if len(shape) != 3:
-        panels = {'data': data, 'reconstructions': found}
+        panels = {'data': data, 'reconstructions': reconstructions}
         return {'reconstructions': plots.scatters(panels, data)} if shape == (2,) else {}
-    beside = np.stack([data, found], axis=1)
+    beside = np.stack([data, reconstructions], axis=1)
     drawn = {'reconstructions': _grid(beside, shape, COLUMNS)}
     few = rows[:COLUMNS]
     arguments = (variables, preprocessing, seed, validation.gather(few), few)

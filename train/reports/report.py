@@ -56,28 +56,28 @@ def read(path: epath.PathLike) -> Item:
     )
 
 
-def _complete(found: dict[str, Any], path: epath.Path) -> dict[str, Any]:
+def _complete(record: dict[str, Any], path: epath.Path) -> dict[str, Any]:
     """A record whose config has the fields that are younger than it, too; published series have none."""
-    if 'config' not in found:
-        return found
-    return found | {'config': completed(found['config'], path).to_dict()}
+    if 'config' not in record:
+        return record
+    return record | {'config': completed(record['config'], path).to_dict()}
 
 
 def _study(path: epath.Path) -> dict[str, Any]:
     """A study with its metrics computed from the curves, whoever wrote the file."""
-    found = _complete(workdirs.read_json(path, FIELDS['series']), path)
-    _check_shapes(found, path)
-    if 'model' in found:
-        workdirs.require(found, FIELDS['study'], path)
+    study = _complete(workdirs.read_json(path, FIELDS['series']), path)
+    _check_shapes(study, path)
+    if 'model' in study:
+        workdirs.require(study, FIELDS['study'], path)
     else:
-        found = _series(found, path)
-    metrics = summary.metrics(*(tables.losses(found, key) for key in ('val', 'train')))
-    return {**found, 'metrics': metrics}
+        study = _series(study, path)
+    metrics = summary.metrics(*(tables.losses(study, key) for key in ('val', 'train')))
+    return {**study, 'metrics': metrics}
 
 
-def _check_shapes(found: dict[str, Any], path: epath.Path) -> None:
+def _check_shapes(study: dict[str, Any], path: epath.Path) -> None:
     """Refuse what does not hold two series of equal shape (seeds, epochs)."""
-    shapes = [_shape(found[name]) for name in ('train', 'val')]
+    shapes = [_shape(study[name]) for name in ('train', 'val')]
     if shapes[0] != shapes[1] or len(shapes[0]) != 2 or 0 in shapes[0]:
         raise UserError(
             f'the loss series train and val must be tables of seeds x epochs, both of one shape; '
@@ -124,7 +124,7 @@ def markdown(items: Sequence[Item]) -> str:
     studies = named_studies(items)
     parts = []
     if runs:
-        parts.append(texts.table(RUN_COLUMNS, [_run_row(name, found) for _, name, found in runs]))
+        parts.append(texts.table(RUN_COLUMNS, [_run_row(name, record) for _, name, record in runs]))
     if studies:
         parts += tables.blocks(studies) + variance.blocks(studies)
     return '\n\n'.join(parts) + '\n'
@@ -133,10 +133,10 @@ def markdown(items: Sequence[Item]) -> str:
 def named_studies(items: Sequence[Item]) -> dict[str, dict[str, Any]]:
     """Name -> study; a name that comes again is numbered."""
     studies: dict[str, dict[str, Any]] = {}
-    for kind, name, found in items:
+    for kind, name, record in items:
         if kind == 'study':
             again = sum(other.partition(' #')[0] == name for other in studies)
-            studies[f'{name} #{again + 1}' if again else name] = found
+            studies[f'{name} #{again + 1}' if again else name] = record
     return studies
 
 
@@ -155,14 +155,14 @@ def page(items: Sequence[Item]) -> str:
 
 def pictures(studies: Studies) -> list[bytes]:
     """PNG bytes: for each dataset all curves, ours and the published ones of each model that has both, and the bars."""
-    found = []
+    pngs = []
     for dataset in sorted({study['dataset'] for study in studies.values()}):
         named = {
             f'{name}: {figures.title(study)}': study
             for name, study in studies.items()
             if study['dataset'] == dataset
         }
-        found.append(figures.curves(named))
+        pngs.append(figures.curves(named))
         for model in sorted({study['beside'] for study in named.values() if 'beside' in study}):
             pair = {
                 name: study
@@ -170,20 +170,20 @@ def pictures(studies: Studies) -> list[bytes]:
                 if model == study.get('beside', study['model'])
             }
             if len(pair) < len(named) and any('beside' not in study for study in pair.values()):
-                found.append(figures.curves(pair))
-        found.append(figures.bars(named))
-    return found
+                pngs.append(figures.curves(pair))
+        pngs.append(figures.bars(named))
+    return pngs
 
 
-def _run_row(name: str, found: dict[str, Any]) -> tuple[Any, ...]:
-    config = found['config']
+def _run_row(name: str, record: dict[str, Any]) -> tuple[Any, ...]:
+    config = record['config']
     key = (config['model'], dataset_title(config))
-    kind = 'exact' if found['exact'] else bound(found)
-    bits = f'{_number(found["bits_per_dim"]):.3f}' if 'bits_per_dim' in found else ''
-    nats = with_error(_number(found['nats']), found['nats_2se'])
-    if found['split'] != 'test':
-        nats += f', {found["split"]} split'
-    return (name, *key, nats, bits, kind, found['epochs'], *published.RUNS.get(key, ('', '')))
+    kind = 'exact' if record['exact'] else bound(record)
+    bits = f'{_number(record["bits_per_dim"]):.3f}' if 'bits_per_dim' in record else ''
+    nats = with_error(_number(record['nats']), record['nats_2se'])
+    if record['split'] != 'test':
+        nats += f', {record["split"]} split'
+    return (name, *key, nats, bits, kind, record['epochs'], *published.RUNS.get(key, ('', '')))
 
 
 def _number(value: float | None) -> float:

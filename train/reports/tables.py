@@ -55,7 +55,7 @@ RANKED = ('best', 'last', 'epochs_to_within_1_percent_of_fall')
 def blocks(studies: Studies) -> list[str]:
     """The tables of studies (name -> what `study.json` holds), and the sentences that explain them."""
     return [
-        table(OVERVIEW, [_overview(name, found) for name, found in studies.items()]),
+        table(OVERVIEW, [_overview(name, study) for name, study in studies.items()]),
         NOTE,
         _convergence(studies),
         SPREAD_NOTE,
@@ -64,9 +64,9 @@ def blocks(studies: Studies) -> list[str]:
     ]
 
 
-def losses(found: Study, name: str = 'val') -> np.ndarray:
+def losses(study: Study, name: str = 'val') -> np.ndarray:
     """(seeds, epochs) losses of a study, nan where a seed broke."""
-    return np.array(found[name], np.float64)
+    return np.array(study[name], np.float64)
 
 
 def number(value: float | None, decimals: int = 3) -> str:
@@ -83,52 +83,52 @@ def number(value: float | None, decimals: int = 3) -> str:
     return f'{value:.{decimals}f}' if abs(value) >= 0.1 else f'{value:.2g}'
 
 
-def _overview(name: str, found: Study) -> tuple[Any, ...]:
+def _overview(name: str, study: Study) -> tuple[Any, ...]:
     five = ', '.join(
         f'{number(mean, 2)} +- {number(std, 2)}'
         for mean, std in (
-            found['metrics']['published'][key]
+            study['metrics']['published'][key]
             for key in convergence.PUBLISHED
-            if key in found['metrics']['published']
+            if key in study['metrics']['published']
         )
     )
     return (
         name,
-        found['model'],
-        found['dataset'],
-        len(found['seeds']),
-        np.isfinite(convergence.loss_epoch(losses(found))).sum(),
-        found['epochs'],
-        f'{found["steps"]:,}' if 'steps' in found else '',
-        f'{found["parameters"]:,}' if 'parameters' in found else '',
-        found['validation_quantity'],
+        study['model'],
+        study['dataset'],
+        len(study['seeds']),
+        np.isfinite(convergence.loss_epoch(losses(study))).sum(),
+        study['epochs'],
+        f'{study["steps"]:,}' if 'steps' in study else '',
+        f'{study["parameters"]:,}' if 'parameters' in study else '',
+        study['validation_quantity'],
         five,
-        _tested(found),
-        found['quantity'],
-        published.STUDIES.get((found['model'], found['dataset']), ''),
+        _tested(study),
+        study['quantity'],
+        published.STUDIES.get((study['model'], study['dataset']), ''),
     )
 
 
-def _tested(found: Study) -> str:
+def _tested(study: Study) -> str:
     """The median of the seeds' test figures as text, with how many have one where some have not."""
-    tested = [nats for nats in found.get('test_nats', []) if nats is not None and np.isfinite(nats)]
+    tested = [nats for nats in study.get('test_nats', []) if nats is not None and np.isfinite(nats)]
     if not tested:
         return ''
-    count = len(found['test_nats'])
+    count = len(study['test_nats'])
     missing = f' ({len(tested)} of {count} seeds)' if len(tested) < count else ''
     return number(float(np.median(tested))) + missing
 
 
 def _convergence(studies: Studies) -> str:
     rows, scales = [], _scales(studies)
-    for name, found in studies.items():
+    for name, study in studies.items():
         summaries = summary.summaries(
-            losses(found), losses(found, 'train'), *scales[found['dataset']]
+            losses(study), losses(study, 'train'), *scales[study['dataset']]
         )
         cells = [_cell(summaries[key]) if key in summaries else '' for key in CONVERGENCE]
-        epochs = convergence.divergence_epoch(losses(found))
+        epochs = convergence.divergence_epoch(losses(study))
         broken = ', '.join(f'{epoch:.0f}' for epoch in sorted(epochs[np.isfinite(epochs)]))
-        rows.append((name, *cells, f'{found["metrics"]["divergence_rate"]:.2f}', broken))
+        rows.append((name, *cells, f'{study["metrics"]["divergence_rate"]:.2f}', broken))
     columns = ('study', *CONVERGENCE.values(), 'divergence rate', 'first broken epochs')
     return table(columns, rows)
 
@@ -136,17 +136,17 @@ def _convergence(studies: Studies) -> str:
 def _scales(studies: Studies) -> dict[str, tuple[float, float]]:
     """dataset -> (the lowest loss of its studies, their fall)."""
     by_dataset: dict[str, list[np.ndarray]] = {}
-    for found in studies.values():
-        by_dataset.setdefault(found['dataset'], []).append(losses(found))
+    for study in studies.values():
+        by_dataset.setdefault(study['dataset'], []).append(losses(study))
     return {
         dataset: (summary.lowest(*curves), summary.fall(*curves))
         for dataset, curves in by_dataset.items()
     }
 
 
-def _cell(found: Mapping[str, Any]) -> str:
-    text = f'{number(found["median"])} ({_range(found["iqr"])})'
-    return f'{text} [{_range(found["interval"])}]' if found['interval'] else text
+def _cell(over_seeds: Mapping[str, Any]) -> str:
+    text = f'{number(over_seeds["median"])} ({_range(over_seeds["iqr"])})'
+    return f'{text} [{_range(over_seeds["interval"])}]' if over_seeds['interval'] else text
 
 
 def _range(pair: Iterable[float]) -> str:
@@ -154,11 +154,11 @@ def _range(pair: Iterable[float]) -> str:
 
 
 def _spread(studies: Studies) -> str:
-    longest = max(losses(found).shape[1] for found in studies.values())
+    longest = max(losses(study).shape[1] for study in studies.values())
     epochs = [epoch for epoch in EPOCHS if epoch <= longest]
     rows, scales = [], _scales(studies)
-    for name, found in studies.items():
-        curves, (_, fall) = losses(found), scales[found['dataset']]
+    for name, study in studies.items():
+        curves, (_, fall) = losses(study), scales[study['dataset']]
         last = curves.shape[1]
         at = convergence.spread(curves, {*(e for e in epochs if e <= last), last})
         cells = [_spread_cell(at[epoch], fall) if epoch <= last else '' for epoch in epochs]
@@ -179,11 +179,11 @@ def _rank_tests(studies: Studies) -> list[str]:
     rows: list[tuple[str, ...]] = []
     for dataset, scales in sorted(_scales(studies).items()):
         of_dataset = {
-            f'{name} ({_compared(found)})': summary.per_seed(
-                losses(found), losses(found, 'train'), *scales
+            f'{name} ({_compared(study)})': summary.per_seed(
+                losses(study), losses(study, 'train'), *scales
             )
-            for name, found in studies.items()
-            if found['dataset'] == dataset
+            for name, study in studies.items()
+            if study['dataset'] == dataset
         }
         if len(of_dataset) > 1:
             for measure in RANKED:
@@ -206,10 +206,10 @@ def _rank_tests(studies: Studies) -> list[str]:
     return [note, table(columns, rows)]
 
 
-def _compared(found: Study) -> str:
+def _compared(study: Study) -> str:
     """A study's model, budget and validated quantity."""
-    budget = f'{found["steps"]:,} steps' if 'steps' in found else f'{found["epochs"]:,} epochs'
-    return f'{found["model"]}, {budget}, {found["validation_quantity"]}'
+    budget = f'{study["steps"]:,} steps' if 'steps' in study else f'{study["epochs"]:,} epochs'
+    return f'{study["model"]}, {budget}, {study["validation_quantity"]}'
 
 
 def _ranked(
@@ -217,11 +217,11 @@ def _ranked(
 ) -> Iterator[tuple[str, ...]]:
     tests = statistics.rank_tests(values)
     yield dataset, measure, 'all', f'{tests["kruskal_wallis"]:.2g}', ''
-    for (a, b), found in tests['pairs'].items():
+    for (a, b), test in tests['pairs'].items():
         yield (
             dataset,
             measure,
             f'{a} against {b}',
-            f'{found["p"]:.2g}',
-            f'{found["superiority"]:.2f}',
+            f'{test["p"]:.2g}',
+            f'{test["superiority"]:.2f}',
         )

@@ -32,49 +32,49 @@ def blocks(studies: Studies) -> list[str]:
 
     studies: name -> what `study.json` holds; published series, which have no config, are left out.
     """
-    ours = {name: found for name, found in studies.items() if 'config' in found}
+    ours = {name: study for name, study in studies.items() if 'config' in study}
     alone = [row for group in _groups(ours, OF_THE_STUDY) for row in _one_at_a_time(group)]
     crossed = [row for group in _groups(ours, OF_THE_SEEDS) for row in _crossed(group)]
-    found = []
+    texts = []
     if alone:
         note = (
             'Share of the variance over seeds by factor: the variance with one factor varied, over that with all '
             'varied, after equally many epochs and without diverged seeds; shares need not add up to one.'
         )
         shares = (f'{cell} {name}' for name in MEASURES for cell in ('std of', 'share of'))
-        found += [note, table(('study', 'varied', 'seeds', *shares), alone)]
+        texts += [note, table(('study', 'varied', 'seeds', *shares), alone)]
     if crossed:
         note = (
             'Share of the variance over a grid of seeds: main effects, freed of the noise in their means (analysis of '
             'variance; a negative estimate counts as 0), and interaction with noise.'
         )
-        found += [note, table(('studies', 'grid', 'loss', *FACTORS, REST), crossed)]
-    return found
+        texts += [note, table(('studies', 'grid', 'loss', *FACTORS, REST), crossed)]
+    return texts
 
 
 def _groups(studies: Studies, without: Collection[str]) -> list[Group]:
     """Lists of (name, study) whose configs are equal in all fields that define a result but those left out."""
     groups: dict[str, list[tuple[str, Study]]] = {}
-    for name, found in studies.items():
+    for name, study in studies.items():
         fields = {
             field: value
-            for field, value in defining(found['config']).items()
+            for field, value in defining(study['config']).items()
             if field not in without
         }
-        data = found['seeds'][0]['data']
-        groups.setdefault(json.dumps([fields, data], sort_keys=True), []).append((name, found))
+        data = study['seeds'][0]['data']
+        groups.setdefault(json.dumps([fields, data], sort_keys=True), []).append((name, study))
     return [group for group in groups.values() if len(group) > 1]
 
 
-def _varied(found: Study) -> frozenset[str]:
+def _varied(study: Study) -> frozenset[str]:
     """What `config.vary` of a study names."""
-    return frozenset(name for name in found['config']['vary'].split(',') if name)
+    return frozenset(name for name in study['config']['vary'].split(',') if name)
 
 
 def _one_at_a_time(group: Group) -> Iterator[tuple[str, ...]]:
     """A row for each study of one factor, after one for the study of all where there is one."""
-    length = min(losses(found).shape[1] for _, found in group)
-    of = {_varied(found): (name, losses(found)[:, :length]) for name, found in group}
+    length = min(losses(study).shape[1] for _, study in group)
+    of = {_varied(study): (name, losses(study)[:, :length]) for name, study in group}
     single = {factor: of[frozenset([factor])] for factor in FACTORS if frozenset([factor]) in of}
     if not single:
         return
@@ -100,13 +100,13 @@ def _share(measure: Measure, total: np.ndarray | None, kept: np.ndarray) -> str:
 
 def _crossed(group: Group) -> Iterator[tuple[str, ...]]:
     """A row for each loss of the studies that together fill a grid of seeds."""
-    for varied in sorted({_varied(found) for _, found in group}, key=sorted):
-        pool = [(name, found) for name, found in group if _varied(found) == varied]
-        length = min(losses(found).shape[1] for _, found in pool)
+    for varied in sorted({_varied(study) for _, study in group}, key=sorted):
+        pool = [(name, study) for name, study in group if _varied(study) == varied]
+        length = min(losses(study).shape[1] for _, study in pool)
         runs = {
             tuple(seeds[factor] for factor in FACTORS): curve
-            for _, found in pool
-            for seeds, curve in zip(found['seeds'], losses(found)[:, :length], strict=True)
+            for _, study in pool
+            for seeds, curve in zip(study['seeds'], losses(study)[:, :length], strict=True)
         }
         levels = [sorted(set(level)) for level in zip(*runs, strict=True)]
         factors = [f for f, level in zip(FACTORS, levels, strict=True) if len(level) > 1]

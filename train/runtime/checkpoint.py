@@ -152,9 +152,9 @@ class Checkpoints:
         )
         record = dict(restored.record)
         stored = record.pop('checksum')
-        found = checksum(restored.state, record)
-        if found != stored:
-            raise ValueError(f'the checksum of step {step} must be {stored}, found {found}.')
+        computed = checksum(restored.state, record)
+        if computed != stored:
+            raise ValueError(f'the checksum of step {step} must be {stored}, found {computed}.')
         if record['step'] != step:
             raise ValueError(f'its record must be of step {step}, found {record["step"]}.')
         state = serialization.from_state_dict(target, restored.state)
@@ -234,10 +234,10 @@ class Checkpoints:
         self._manager = self._open()
 
 
-def _check_shape(path: tuple, expected: Any, found: Any) -> None:
-    if expected.shape != found.shape:
+def _check_shape(path: tuple, expected: Any, restored: Any) -> None:
+    if expected.shape != restored.shape:
         raise ValueError(
-            f'{jax.tree_util.keystr(path)} must have shape {expected.shape}, found {found.shape}.'
+            f'{jax.tree_util.keystr(path)} must have shape {expected.shape}, found {restored.shape}.'
         )
 
 

@@ -32,9 +32,9 @@ def kind(workdir: epath.Path) -> str | None:
 def check(workdir: epath.Path, expected: str) -> None:
     """Refuse a folder out of reach, or one that holds a study where a run is expected, and the other way round."""
     workdirs.check_reachable(workdir)
-    found = kind(workdir)
-    if found not in (None, expected):
+    there = kind(workdir)
+    if there not in (None, expected):
         raise UserError(
-            f'{workdir} must hold {KINDS[expected]}, found {KINDS[found]}; go on with {COMMANDS[found]}, or give '
+            f'{workdir} must hold {KINDS[expected]}, found {KINDS[there]}; go on with {COMMANDS[there]}, or give '
             'another --workdir.'
         )

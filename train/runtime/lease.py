@@ -79,10 +79,10 @@ class Lease:
     def _holder(self) -> dict[str, Any] | None:
         """What the file says, or None where it is not there or damaged."""
         try:
-            found = json.loads(self._path.read_text())
+            holder = json.loads(self._path.read_text())
         except (FileNotFoundError, ValueError):
             return None
-        return found if _is_whole(found) else None
+        return holder if _is_whole(holder) else None
 
     def _write(self) -> None:
         partial = self._path.parent / f'{self._path.name}.{os.getpid()}.tmp'
@@ -104,7 +104,7 @@ def _unwritable(folder: epath.Path, error: OSError) -> UserError:
     return UserError(f'--workdir must be writable; {error.strerror or error}: {folder}.')
 
 
-def _is_whole(found: Any) -> bool:
+def _is_whole(holder: Any) -> bool:
     """Whether what the file says has all fields, with values that they can have."""
     kinds: dict[str, Any] = {
         'host': str,
@@ -112,10 +112,10 @@ def _is_whole(found: Any) -> bool:
         'started': int | float,
         'heartbeat': int | float,
     }
-    if not isinstance(found, dict) or not kinds.keys() <= found.keys():
+    if not isinstance(holder, dict) or not kinds.keys() <= holder.keys():
         return False
-    typed = all(isinstance(found[name], kind) for name, kind in kinds.items())
-    return typed and 0 < found['pid'] < 2**31
+    typed = all(isinstance(holder[name], kind) for name, kind in kinds.items())
+    return typed and 0 < holder['pid'] < 2**31
 
 
 def _alive(holder: Mapping[str, Any]) -> bool:

@@ -39,8 +39,8 @@ def resolve(path: Any) -> epath.Path:
 
 def output(path: Any, name: str) -> epath.Path:
     """Where a command writes: `path`, or `path/name` where that is a folder or ends as one."""
-    found = resolve(path)
-    return found / name if str(path).endswith('/') or found.is_dir() else found
+    resolved = resolve(path)
+    return resolved / name if str(path).endswith('/') or resolved.is_dir() else resolved
 
 
 def check_reachable(workdir: epath.Path) -> None:
@@ -116,28 +116,28 @@ def check(workdir: epath.Path, config: Any) -> None:
 def read_json(path: epath.Path, fields: Fields = ()) -> dict[str, Any]:
     """The JSON object in a file; a UserError where it is damaged, or has not all of `fields`, see `require`."""
     try:
-        found = json.loads(path.read_text())
+        value = json.loads(path.read_text())
     except ValueError as error:  # neither text nor JSON
         raise UserError(
             f'{path} must hold JSON and is damaged ({error}); restore it from a copy, or use another folder.'
         ) from error
-    require(found, fields, path)
-    return found
+    require(value, fields, path)
+    return value
 
 
-def require(found: Any, fields: Fields, path: Any) -> None:
+def require(value: Any, fields: Fields, path: Any) -> None:
     """Refuse what a file holds if it is no JSON object with all of `fields`: names, or name -> type."""
-    keys = sorted(found) if isinstance(found, dict) else type(found).__name__
-    if not isinstance(found, dict) or not set(fields) <= found.keys():
+    keys = sorted(value) if isinstance(value, dict) else type(value).__name__
+    if not isinstance(value, dict) or not set(fields) <= value.keys():
         names = f' with the fields {", ".join(fields)}' if fields else ''
         raise UserError(
             f'{path} must hold a JSON object{names}, found {keys}; restore it from a copy, or use another folder.'
         )
     for name, kind in fields.items() if isinstance(fields, dict) else ():
-        if not isinstance(found[name], kind):
+        if not isinstance(value[name], kind):
             wanted = getattr(kind, '__name__', kind)
             raise UserError(
-                f'{path} must hold a value of type {wanted} in {name}, found {found[name]!r}; restore it from a copy, '
+                f'{path} must hold a value of type {wanted} in {name}, found {value[name]!r}; restore it from a copy, '
                 'or use another folder.'
             )
 

@@ -23,11 +23,11 @@ class Writer:
 
     def __init__(self, workdir: epath.Path, start_step: int, *, tensorboard: bool) -> None:
         self._path = workdir / 'metrics.jsonl'
-        found = read_lines(self._path) if self._path.exists() else []
-        whole = [line for line in found if line and isinstance(line.get('step'), int)]
-        if len(whole) < len(found):
+        lines = read_lines(self._path) if self._path.exists() else []
+        whole = [line for line in lines if line and isinstance(line.get('step'), int)]
+        if len(whole) < len(lines):
             logging.warning(
-                '%d lines of %s are damaged and left out.', len(found) - len(whole), self._path
+                '%d lines of %s are damaged and left out.', len(lines) - len(whole), self._path
             )
         self._lines = [json.dumps(line) for line in whole if line['step'] <= start_step]
         self._flush_lines()
@@ -115,10 +115,10 @@ def read_lines(path: epath.Path) -> list[dict[str, Any] | None]:
 
     def parse(line: bytes) -> dict[str, Any] | None:
         try:
-            found = json.loads(line)
+            value = json.loads(line)
         except ValueError:  # neither text nor JSON
             return None
-        return found if isinstance(found, dict) else None
+        return value if isinstance(value, dict) else None
 
     return [parse(line) for line in path.read_bytes().splitlines()]
 

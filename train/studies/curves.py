@@ -20,16 +20,16 @@ def empty(model: Any, num_seeds: int) -> Curves:
     return {name: [[] for _ in range(num_seeds)] for name in names}
 
 
-def next_points(session: StudySession, found: Values, broke: np.ndarray) -> dict[str, np.ndarray]:
+def next_points(session: StudySession, values: Values, broke: np.ndarray) -> dict[str, np.ndarray]:
     """name -> (seeds,), the next point of each of the session's curves.
 
     A seed that stopped early keeps its last numbers; one that broke has nan from then on. Training's numbers go from
     model space to data space by the mean of validation's log-determinants, which belong to the reconstruction.
 
-    found: 'log_likelihood' and 'log_det' of the validation split, (seeds, N). broke: (seeds,) bool, in this epoch.
+    values: 'log_likelihood' and 'log_det' of the validation split, (seeds, N). broke: (seeds,) bool, in this epoch.
     """
     value, log_det = (
-        found[name].astype(np.float64).mean(axis=1) for name in ('log_likelihood', 'log_det')
+        values[name].astype(np.float64).mean(axis=1) for name in ('log_likelihood', 'log_det')
     )
     terms = means(session.sums)
     loss = training_loss(terms)

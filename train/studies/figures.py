@@ -79,13 +79,13 @@ def _band(study: Study) -> dict[str, np.ndarray]:
 def _colours(studies: Studies) -> dict[str, str]:
     """Label -> colour: each of ours its own, a published one that of the first of ours of its model."""
     ours = [label for label, study in studies.items() if 'beside' not in study]
-    found = {label: f'C{number}' for number, label in enumerate(ours)}
-    by_model = {studies[label]['model']: found[label] for label in reversed(ours)}
+    colours = {label: f'C{number}' for number, label in enumerate(ours)}
+    by_model = {studies[label]['model']: colours[label] for label in reversed(ours)}
     for label, study in studies.items():
         if 'beside' in study:
             new = f'C{len(ours) + len(by_model)}'
-            found[label] = by_model.setdefault(study['beside'], new)
-    return found
+            colours[label] = by_model.setdefault(study['beside'], new)
+    return colours
 
 
 def bars(studies: Studies) -> bytes:

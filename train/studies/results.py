@@ -27,10 +27,10 @@ def finished(workdir: epath.Path, config: Config) -> StudyRecord | None:
     path = workdir / 'study.json'
     if not path.exists():
         return None
-    found = StudyRecord.from_json(workdirs.read_json(path, StudyRecord.required()))
-    bound = found.num_samples, found.importance
+    record = StudyRecord.from_json(workdirs.read_json(path, StudyRecord.required()))
+    bound = record.num_samples, record.importance
     evaluated = bound[0] is None or bound == (config.num_samples, config.importance)
-    return found if evaluated and (found.stopped or found.epochs >= config.epochs) else None
+    return record if evaluated and (record.stopped or record.epochs >= config.epochs) else None
 
 
 def conclude(
@@ -71,13 +71,13 @@ def conclude(
         config=json.loads(config.to_json()),
         **result.provenance(),
     )
-    found = record.to_json()
+    study = record.to_json()
     _write_tables(record.metrics, workdir)
-    drawn = _pictures(found)
+    drawn = _pictures(study)
     if config.generation:
         drawn |= seed_pictures.draw(experiment, data, best, trained)
     _write_pictures(drawn, workdir, session.step, tensorboard=config.tensorboard)
-    workdirs.write_json(workdir / 'study.json', found)
+    workdirs.write_json(workdir / 'study.json', study)
     logging.info('The study is in %s', workdir / 'study.json')
     return record
 
@@ -112,8 +112,8 @@ def _test(experiment: Experiment, data: Data, best: TrainState) -> tuple[np.ndar
     return values['log_likelihood'].mean(axis=1)[:count], by_name
 
 
-def _pictures(found: dict[str, Any]) -> dict[str, bytes]:
-    named = {figures.title(found): found}
+def _pictures(study: dict[str, Any]) -> dict[str, bytes]:
+    named = {figures.title(study): study}
     return {'curves': figures.curves(named), 'metrics': figures.bars(named)}
 
 

@@ -46,12 +46,12 @@ def draw(
 
 def _seeds(experiment: Experiment, best: TrainState, trained: np.ndarray) -> Seeds:
     """Title -> (model, variables, preprocessing) of each seed, None for one that never had a best epoch."""
-    found = {}
+    by_title = {}
     for position, ever in enumerate(trained):
         variables = jax.tree.map(lambda leaf, i=position: leaf[i], best.variables)
         parts = (experiment.model, variables, best.preprocessing)
-        found[f'seed {experiment.config.seed + position}'] = parts if ever else None
-    return found
+        by_title[f'seed {experiment.config.seed + position}'] = parts if ever else None
+    return by_title
 
 
 def _each(seeds: Seeds, function: Callable) -> dict[str, Any]:
@@ -75,8 +75,8 @@ def _reconstructions(data: Data, seed: int, seeds: Seeds, shape: tuple[int, ...]
     rows = np.arange(len(raw), dtype=np.int32)
     drawn = _each(seeds, lambda *parts: posteriors.reconstruct(*parts, seed, raw, rows))
     if shape == (2,):
-        found = {title: pair and pair[1] for title, pair in drawn.items()}
-        return plots.scatters({'data': raw, **found}, raw)
+        reconstructions = {title: pair and pair[1] for title, pair in drawn.items()}
+        return plots.scatters({'data': raw, **reconstructions}, raw)
     blank = np.ones((2, len(raw), *shape), np.float32)
     pairs = [blank if pair is None else np.reshape(pair, blank.shape) for pair in drawn.values()]
     return plots.image_grid(np.concatenate(pairs).reshape(-1, *shape), len(raw))

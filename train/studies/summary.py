@@ -40,7 +40,7 @@ def per_seed(
     """
     percent = 0.01 * fall
     spikes, largest_spike = convergence.spikes(validation, percent)
-    found = {
+    measures = {
         'best': convergence.best(validation),
         'best_epoch': convergence.best_epoch(validation),
         'last': convergence.last(validation),
@@ -50,19 +50,19 @@ def per_seed(
         'largest_spike': largest_spike,
     }
     if np.isfinite(train).any():
-        found['gap'] = convergence.gap(validation, train)
+        measures['gap'] = convergence.gap(validation, train)
     if validation.shape[1] > 1:
         window = max(2, min(LONGEST_WINDOW, validation.shape[1] // 5))
-        found['slope'] = convergence.slope(validation, window)
-    return found
+        measures['slope'] = convergence.slope(validation, window)
+    return measures
 
 
 def metrics(validation: np.ndarray, train: np.ndarray) -> dict[str, Any]:
     """What `summaries` has for the study's own lowest loss and fall, the divergence rate, and the published metrics."""
-    found = summaries(validation, train, lowest(validation), fall(validation))
-    found['divergence_rate'] = float(convergence.divergence_rate(validation))
-    found['published'] = convergence.published_metrics(validation)
-    return found
+    numbers = summaries(validation, train, lowest(validation), fall(validation))
+    numbers['divergence_rate'] = float(convergence.divergence_rate(validation))
+    numbers['published'] = convergence.published_metrics(validation)
+    return numbers
 
 
 def summaries(

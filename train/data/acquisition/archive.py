@@ -41,10 +41,10 @@ class Archive:
             path.parent.mkdir(parents=True, exist_ok=True)
             partial = path.with_name(path.name + PARTIAL)
             self._fetch(partial)
-            found = _md5(partial)
-            if found != self.md5:
+            digest = _md5(partial)
+            if digest != self.md5:
                 partial.unlink()
-                raise ArchiveError(f'{self.url} came with MD5 {found}, expected {self.md5}')
+                raise ArchiveError(f'{self.url} came with MD5 {digest}, expected {self.md5}')
             os.replace(partial, path)
         return path
 
@@ -53,10 +53,10 @@ class Archive:
 
         Raises `UserError` where the file is not the published archive.
         """
-        found = _md5(path)
-        if found != self.md5:
+        digest = _md5(path)
+        if digest != self.md5:
             raise UserError(
-                f'{path} is not the published archive ({os.path.getsize(path)} bytes, MD5 {found}; '
+                f'{path} is not the published archive ({os.path.getsize(path)} bytes, MD5 {digest}; '
                 f'MD5 {self.md5} is expected): download it again from {self.url}.'
             )
         wanted = set(names)

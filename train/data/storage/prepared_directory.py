@@ -76,9 +76,9 @@ def _check_shards(directory: epath.Path, stem: str, num_shards: int, num_bytes: 
         raise UserError(
             f'{missing[0]} is missing: delete {directory} and prepare the dataset again.'
         )
-    found = sum(shard.stat().length for shard in shards)
-    if found < num_bytes:
+    present = sum(shard.stat().length for shard in shards)
+    if present < num_bytes:
         raise UserError(
-            f'{shards[0]} is cut short ({found} bytes in {num_shards} file(s), at least '
+            f'{shards[0]} is cut short ({present} bytes in {num_shards} file(s), at least '
             f'{num_bytes} expected): delete {directory} and prepare the dataset again.'
         )

@@ -72,14 +72,14 @@ class ItemSource:
         places = _within(indices, len(self)).tolist()
         try:
             together = getattr(self._items, '__getitems__', None)  # TFDS reads many at once
-            found = together(places) if together else [self._items[place] for place in places]
+            items = together(places) if together else [self._items[place] for place in places]
         except RECORD_ERRORS as error:
             reason = ' '.join(str(error).split())
             raise UserError(
                 f'{len(places)} rows cannot be read from a {type(self._items).__name__} ({type(error).__name__}: '
                 f'{reason}): the files behind it are damaged, make them again.'
             ) from error
-        return np.stack([self._row(item) for item in found])
+        return np.stack([self._row(item) for item in items])
 
     def _row(self, item: Any) -> np.ndarray:
         if isinstance(item, Mapping):

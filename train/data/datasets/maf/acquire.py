@@ -47,14 +47,14 @@ class TableJob:
             return 'manual_dir is not set'
         manual = pathlib.Path(self.config.manual_dir).expanduser()
         for folder in (manual, manual / 'data'):
-            found = [file for file in self.table.files if (folder / file).is_file()]
-            missing = [file for file in self.table.files if file not in found]
-            if found and missing:
+            present = [file for file in self.table.files if (folder / file).is_file()]
+            missing = [file for file in self.table.files if file not in present]
+            if present and missing:
                 raise UserError(
                     f'{folder} lacks {", ".join(missing)}, which {self.table.name} needs beside '
-                    f'{", ".join(found)}: put it there.'
+                    f'{", ".join(present)}: put it there.'
                 )
-            if found:
+            if present:
                 self._build(folder)
                 return None
         if (manual / self.archive.filename).is_file():

@@ -71,21 +71,23 @@ def hdf5(path: os.PathLike, splits: Iterable[str], num_columns: int) -> dict[str
     return {split: checked(path, table, num_columns) for split, table in tables.items()}
 
 
-def _hdf5_table(path: os.PathLike, found: Any, num_columns: int) -> np.ndarray:
+def _hdf5_table(path: os.PathLike, dataset: Any, num_columns: int) -> np.ndarray:
     """The numbers of a dataset, once its header says that they are a table which the file can hold."""
     import h5py
 
-    if not isinstance(found, h5py.Dataset):
-        raise _refused(path, f'a table is expected, found a {type(found).__name__}')
-    _check_kind(path, found.shape, found.dtype, num_columns)
-    if found.is_virtual or found.external:
+    if not isinstance(dataset, h5py.Dataset):
+        raise _refused(path, f'a table is expected, found a {type(dataset).__name__}')
+    _check_kind(path, dataset.shape, dataset.dtype, num_columns)
+    if dataset.is_virtual or dataset.external:
         raise _refused(path, 'its numbers lie in other files')
-    filtered = found.id.get_create_plist().get_nfilters() > 0
+    filtered = dataset.id.get_create_plist().get_nfilters() > 0
     most = os.path.getsize(path) * (MOST_COMPRESSION if filtered else 1)
-    claimed = max(math.prod(found.shape), math.prod(found.chunks or ())) * found.dtype.itemsize
+    claimed = (
+        max(math.prod(dataset.shape), math.prod(dataset.chunks or ())) * dataset.dtype.itemsize
+    )
     if claimed > most:
         raise _refused(path, f'its header claims {claimed} bytes of numbers, more than it can hold')
-    return found[()]
+    return dataset[()]
 
 
 def checked(path: os.PathLike, table: np.ndarray, num_columns: int) -> np.ndarray:

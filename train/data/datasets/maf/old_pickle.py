@@ -94,14 +94,14 @@ def _names(index: Any) -> list[str]:
     return [str(value) if isinstance(value, int) else text(value) for value in values]
 
 
-def _places(found: Any, num_columns: int) -> Sequence[int]:
+def _places(place: Any, num_columns: int) -> Sequence[int]:
     """The columns that a block fills: a slice, or an array of integers."""
-    if isinstance(found, Made) and _name(found) in SLICE:
-        start, stop, step = (_integer(bound) for bound in _sequence(found.arguments, 3))
+    if isinstance(place, Made) and _name(place) in SLICE:
+        start, stop, step = (_integer(bound) for bound in _sequence(place.arguments, 3))
         if step < 1 or not 0 <= start <= stop <= num_columns:
             raise ValueError('a block names columns that are not there')
         return range(start, stop, step)
-    return _numbers(found, 1).astype(np.int64).tolist()
+    return _numbers(place, 1).astype(np.int64).tolist()
 
 
 def _numbers(made: Any, num_axes: int) -> np.ndarray:

@@ -134,8 +134,8 @@ class _Machine:
         return self._take(self._number(layout))
 
     def _line(self) -> str:
-        found = bytes(self._content[self._position : self._position + LONGEST_NAME])
-        line, end, _ = found.partition(b'\n')
+        name = bytes(self._content[self._position : self._position + LONGEST_NAME])
+        line, end, _ = name.partition(b'\n')
         if not end:
             raise ValueError('a name has no end')
         self._position += len(line) + 1
@@ -150,8 +150,8 @@ class _Machine:
 
     def _to_mark(self) -> list:
         """What was put on the stack since the last mark."""
-        found, self._stack = self._stack, self._marked.pop()
-        return found
+        values, self._stack = self._stack, self._marked.pop()
+        return values
 
     def _remember(self, place: int) -> None:
         self._memo[place] = self._stack[-1]
@@ -160,10 +160,10 @@ class _Machine:
         _expect(self._stack[-1], list).extend(values)
 
     def _set(self, values: list) -> None:
-        found = _expect(self._stack[-1], dict)
+        target = _expect(self._stack[-1], dict)
         if len(values) % 2:
             raise ValueError('a key has no value')
-        found.update(
+        target.update(
             {text(key): value for key, value in zip(values[::2], values[1::2], strict=True)}
         )
 
