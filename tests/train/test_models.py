@@ -17,8 +17,10 @@ from flows import (
     alternating,
 )
 from tests.helpers import runs
+from train import contract
 from train import experiment as experiments
 from train.errors import UserError
+from train.models import MODELS
 
 POINTS = {'dataset': 'toy', 'toy_name': '8gaussians'}
 BINARY = {'dataset': 'mnist', 'preprocessing': 'binarise'}
@@ -88,3 +90,15 @@ def test_names_become_the_parts_that_they_stand_for(fields, part, expected):
 def test_a_slope_that_an_activation_does_not_have_is_refused():
     with pytest.raises(UserError, match=r'0 < alpha <= 1, got 1\.5'):
         model_of(alpha=1.5)
+
+
+@pytest.mark.parametrize('name', MODELS)
+def test_every_model_keeps_the_contract(name):
+    binary = {} if name in ('mlp_flow', 'nice') else {**BINARY, 'output_dist': 'bernoulli'}
+    model = model_of(model=name, **binary)
+    kept = [contract.Model]
+    kept += [] if model.exact else [contract.BoundedModel]
+    kept += [contract.LatentVariableModel] if model.has_posterior else []
+    asked = {member for protocol in kept for member in vars(protocol) if member[0] != '_'}
+    assert {'objective', 'log_likelihood', 'sample', 'is_onto', 'diagnostics'} < asked
+    assert [member for member in asked if not hasattr(model, member)] == []
