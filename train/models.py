@@ -189,6 +189,12 @@ def _laplace_family(module: str, group: str | None = None) -> Build:
     return build
 
 
+def _factor_analysis(config: Any, description: Any) -> Any:
+    from vaes.factor_analysis import FactorAnalysis
+
+    return FactorAnalysis(description.num_features, **config.factor_analysis)
+
+
 @dataclasses.dataclass(frozen=True)
 class Model:
     """A row of the registry.
@@ -370,6 +376,15 @@ MODELS = {
         _LAPLACE,
         _VLAE,
         'laplace',
+    ),
+    'factor_analysis': Model(
+        'factor analysis, exact (Tipping, Bishop 1999)',
+        _factor_analysis,
+        (),
+        (
+            Field('num_factors', 50, _UNITS, 'dimensions of z, fewer than those of x'),
+            Field('isotropic', False, rules.SWITCH, 'the same noise in every dimension of x'),
+        ),
     ),
 }
 
