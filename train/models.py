@@ -417,7 +417,8 @@ def create(config: Any, description: Any) -> Any:
     return model
 
 
-def _family(model: str) -> set[str]:
+def family(model: str) -> set[str]:
+    """The models that a model is compared with, itself among them."""
     name = MODELS[model].family
     return {model, *(other for other, row in MODELS.items() if name and row.family == name)}
 
@@ -434,13 +435,13 @@ def check_fields(
     model = values['model']
     if model not in MODELS:
         return  # `create` says which models there are
-    family = _family(model)
+    compared = family(model)
     ignored = [
         field
         for field, value in sorted(values.items())
         if value != defaults[field]
         and not has(model, field)
-        and (field in given or not family.intersection(having(field)))
+        and (field in given or not compared.intersection(having(field)))
     ]
     if ignored:
         found = ', '.join(f'{field}={values[field]}' for field in ignored)
