@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import ml_collections
 
-from benchmarks import figures, timing
+from benchmarks.tools import figures, timing
 from benchmarks.trainer_overhead import images
 from flows.keys import fold_in
 from train import config as defaults

@@ -12,7 +12,7 @@ import contextlib
 import io
 import json
 
-from benchmarks import figures, timing
+from benchmarks.tools import figures, timing
 
 NAME = 'importance'
 PROPOSALS = ('posterior', 'refined')

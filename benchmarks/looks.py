@@ -12,8 +12,8 @@ import subprocess
 
 import numpy as np
 
-from benchmarks import records
-from benchmarks.records import figure
+from benchmarks.page import records
+from benchmarks.page.records import figure
 from train.reports.markdown import table
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]

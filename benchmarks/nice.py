@@ -3,7 +3,7 @@
     python -m benchmarks.nice [--torch_python=PYTHON] [--steps=8] [--rounds=7]
 
 Four couplings of five times 1,000 units on 784 pixels, batch 200: `configs/nice_mnist.py:pytorch` through the
-trainer's program against `benchmarks.published_nice`. Each side has a process of its own and all cores; they run by
+trainer's program against `benchmarks.baselines.nice`. Each side has a process of its own and all cores; they run by
 turns. PyTorch comes with the extra `benchmarks`, or is that of another Python.
 """
 
@@ -11,7 +11,7 @@ import argparse
 import subprocess
 import sys
 
-from benchmarks import children
+from benchmarks.tools import children
 
 NAME = 'nice'
 BATCH = 200
@@ -53,13 +53,13 @@ def measure(options):
     """Run both sides, print and record."""
     import numpy as np
 
-    from benchmarks import figures, timing
+    from benchmarks.tools import figures, timing
 
     torch_version, threads = version(options.torch_python)
     steps = f'--steps={options.steps}'
     commands = {
         'published': (
-            [options.torch_python, '-m', 'benchmarks.published_nice', steps, f'--batch={BATCH}'],
+            [options.torch_python, '-m', 'benchmarks.baselines.nice', steps, f'--batch={BATCH}'],
         ),
         'this project': ([sys.executable, '-m', f'benchmarks.{NAME}', steps, '--child'],),
     }

@@ -2,7 +2,7 @@
 
     python -m benchmarks.published_training [--epochs=10] [--seed=42]
 
-Gresele et al. 2020, arXiv:2006.15090, by `benchmarks.published_flow`: two layers, slope 0.01, batch 10, Adam 1e-4 whose
+Gresele et al. 2020, arXiv:2006.15090, by `benchmarks.baselines.flow`: two layers, slope 0.01, batch 10, Adam 1e-4 whose
 bias correction counts epochs (from 1, as in the notebooks), so that its steps are 0.15 to 0.24 times as long, the
 log-determinant's share of the bias' gradient left out, a new order of the rows in every epoch, and dequantisation noise
 drawn once. `configs/mnist_published.py` has the same settings with a right Adam, the whole gradient and fresh noise.
@@ -17,7 +17,8 @@ import jax
 import ml_collections
 import numpy as np
 
-from benchmarks import figures, published_flow, timing
+from benchmarks.baselines import flow
+from benchmarks.tools import figures, timing
 from configs import mnist_published
 from train import data as datasets
 from train.result import mean_and_error
@@ -63,9 +64,7 @@ def measure(epochs: int, seed: int) -> dict:
     """Validation after each epoch, and the test split under the best of them, in nats."""
     rows = rows_of_splits(np.random.default_rng(seed))
     np.random.seed(seed)  # the published loop draws its orders from numpy's global generator
-    training = published_flow.Training(
-        rows['train'], None, batch_size=BATCH, lr=RATE, first_epoch=1
-    )
+    training = flow.Training(rows['train'], None, batch_size=BATCH, lr=RATE, first_epoch=1)
     validation, best, start = [], None, time.monotonic()
     for epoch in range(1, epochs + 1):
         training.epoch()
@@ -94,7 +93,7 @@ def measure(epochs: int, seed: int) -> dict:
 
 def _nats(params, rows: np.ndarray) -> tuple[float, float]:
     """The mean log-likelihood of rows (N, 784) and two standard errors of it."""
-    log_likelihood = jax.jit(published_flow.log_likelihood)
+    log_likelihood = jax.jit(flow.log_likelihood)
     return mean_and_error(
         np.concatenate([log_likelihood(params, part) for part in np.split(rows, 10)])
     )

@@ -16,8 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks import figures, timing
-from benchmarks.gradient_sides import (
+from benchmarks.sides.gradient import (
     LAYERS,
     PUBLISHED,
     PUBLISHED_D,
@@ -25,6 +24,7 @@ from benchmarks.gradient_sides import (
     compiled,
     sides_of,
 )
+from benchmarks.tools import figures, timing
 
 NAME = 'relative_gradient'
 SMALL = (64, 128, 256, 512, 784, 1024, 1536, 2048, 3072, 4096)

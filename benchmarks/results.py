@@ -10,9 +10,10 @@ none.
 import json
 import pathlib
 
-from benchmarks import curves, explorations, looks, records
-from benchmarks.published_sections import SECTIONS, published, study_tests
-from benchmarks.records import figure
+from benchmarks import looks
+from benchmarks.page import curves, explorations, records
+from benchmarks.page.records import figure
+from benchmarks.page.sections import SECTIONS, published, study_tests
 from train.reports.markdown import table
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]

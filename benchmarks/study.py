@@ -21,7 +21,7 @@ import time
 
 import numpy as np
 
-from benchmarks import children, figures, timing
+from benchmarks.tools import children, figures, timing
 
 NAME = 'study'
 SEEDS = 10
@@ -44,7 +44,7 @@ def environment_of(devices, threads):
 
 def steps_of(batch, study_environment, rounds):
     """name -> seconds of each round in which every seed trains so many steps."""
-    command = [sys.executable, '-m', 'benchmarks.study_sides', f'--batch={batch}']
+    command = [sys.executable, '-m', 'benchmarks.sides.study', f'--batch={batch}']
     command += [f'--steps={STEPS[batch]}']
     commands = {SINGLE: ([*command, '--side=single'], None)}
     for axis in AXES:
@@ -85,7 +85,7 @@ def scaled(found):
 def timed(module, environment, epochs, folder, *arguments):
     """{'total', 'start', 'compilation'} seconds of one command of `train`."""
     file = pathlib.Path(folder) / 'timed.json'
-    command = [sys.executable, '-m', 'benchmarks.timed_command', str(file), module]
+    command = [sys.executable, '-m', 'benchmarks.tools.timed_command', str(file), module]
     command += ['--config=configs/study_toy.py', f'--config.epochs={epochs}']
     command += ['--config.toy_size=25600', f'--workdir={folder}/run', *arguments]
     start = time.perf_counter()

@@ -4,7 +4,7 @@
     python -m benchmarks.zoo_steps
 
 D = 784, two layers. `updates`: steps per second of the program of `configs/mnist_published.py`, its rows gathered
-from bytes and dequantised in every step, against `benchmarks.published_flow`, whose rows are in the model's space
+from bytes and dequantised in every step, against `benchmarks.baselines.flow`, whose rows are in the model's space
 already. `epoch`: a whole epoch of 50,000 rows with what follows it, here validation, diagnostics, metrics, events and
 a checkpoint, there validation and the parameters' files. The images are random.
 """
@@ -18,7 +18,8 @@ import ml_collections
 import numpy as np
 from etils import epath
 
-from benchmarks import figures, published_flow, timing
+from benchmarks.baselines import flow
+from benchmarks.tools import figures, timing
 from benchmarks.trainer_overhead import images
 from configs import mnist_published
 from train import experiment as experiments
@@ -73,7 +74,7 @@ def update_sides(batch_size):
     experiment, source = experiment_of(batch_size), images(steps * batch_size)
     state = experiments.fresh_state(experiment, source)
     rows = in_model_space(experiment, state, source)
-    published = published_flow.Training(rows, None, batch_size=batch_size)
+    published = flow.Training(rows, None, batch_size=batch_size)
     call, kept = experiment.train_call(), on.replicate(state, experiment.devices)
 
     def ours():
@@ -115,7 +116,7 @@ def epoch_sides(batch_size, sizes, interruption):
         in_model_space(experiment, ours.state, data.source(split))
         for split in ('train', 'validation')
     )
-    published = published_flow.Training(train, validation, batch_size=batch_size)
+    published = flow.Training(train, validation, batch_size=batch_size)
 
     def of_published():
         published.epoch()

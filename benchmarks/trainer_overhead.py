@@ -17,7 +17,7 @@ import ml_collections
 import numpy as np
 from etils import epath
 
-from benchmarks import timing
+from benchmarks.tools import timing
 from configs import mnist
 from train import experiment as experiments
 from train import loop

@@ -23,7 +23,8 @@ import ml_collections
 import numpy as np
 
 import flows
-from benchmarks import figures, timing, zoo_steps
+from benchmarks import zoo_steps
+from benchmarks.tools import figures, timing
 from flows import compiler
 from train import config as defaults
 from train import experiment as experiments

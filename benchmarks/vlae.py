@@ -7,7 +7,7 @@ large matrix product, whose speed is the machine's. Evaluation: likelihoods by i
 takes the examples one at a time and factors the precision anew for every sample. Memory: what training steps add to the
 process once they are compiled, at D = 784 and at SVHN's D = 3072.
 
-Each side of each part is a process of its own. `benchmarks.published_vlae` calls LAPACK from XLA, which on two cores
+Each side of each part is a process of its own. `benchmarks.baselines.vlae` calls LAPACK from XLA, which on two cores
 can wait for ever: both sides run with twice as many threads as cores. A call that takes longer than LIMIT ends the
 benchmark with an error; the measurement of memory is tried twice.
 """
@@ -22,8 +22,9 @@ import sys
 import jax
 import numpy as np
 
-from benchmarks import children, figures, timing, vlae_sides
-from benchmarks.vlae_sides import OURS, PUBLISHED
+from benchmarks.sides import vlae
+from benchmarks.sides.vlae import OURS, PUBLISHED
+from benchmarks.tools import children, figures, timing
 
 NAME = 'vlae'
 SIDES = (OURS, PUBLISHED)
@@ -47,11 +48,11 @@ def be_child(options):
     """One side of one part."""
     side = SIDES[options.side]
     if options.child == 'memory':
-        print(json.dumps(vlae_sides.memory(side, options.features, options.batch)))
+        print(json.dumps(vlae.memory(side, options.features, options.batch)))
     elif options.child == 'training':
-        serve(vlae_sides.Training(side, FEATURES, options.batch))
+        serve(vlae.Training(side, FEATURES, options.batch))
     else:
-        serve(vlae_sides.likelihoods(side, FEATURES, options.examples, options.samples))
+        serve(vlae.likelihoods(side, FEATURES, options.examples, options.samples))
 
 
 def child(part, side, options, features=FEATURES):
@@ -97,10 +98,10 @@ def seconds_by_turns(options):
 
 def arithmetic(seconds, batch):
     """(multiply-adds per example, operations per second of each round), both by side."""
-    counted = {side: vlae_sides.multiply_adds(side, FEATURES, batch) for side in SIDES}
+    counted = {side: vlae.multiply_adds(side, FEATURES, batch) for side in SIDES}
     rates = {side: 2 * batch * counted[side] / seconds[side] for side in SIDES}
     rates['product'] = 2 * PRODUCT**3 / seconds['product']
-    counted['one published Jacobian'] = vlae_sides.multiply_adds_of_jacobian(FEATURES)
+    counted['one published Jacobian'] = vlae.multiply_adds_of_jacobian(FEATURES)
     return counted, rates
 
 

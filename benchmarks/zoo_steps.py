@@ -14,7 +14,7 @@ import jax
 import ml_collections
 import numpy as np
 
-from benchmarks import figures, timing
+from benchmarks.tools import figures, timing
 from benchmarks.trainer_overhead import images
 from train import config as defaults
 from train import experiment as experiments

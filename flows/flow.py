@@ -9,7 +9,7 @@ from flows.bijector import WithLogDet
 from flows.model import LikelihoodModel, Terms
 
 
-class Flow(LikelihoodModel):
+class Flow(LikelihoodModel, kw_only=True):
     """Base of the exact flows. A subclass adds the two methods of a bijector and `num_features`.
 
     Attributes:

@@ -45,7 +45,7 @@ class DiagonalScaling(nn.Module):
         return z * jnp.exp(-s).astype(z.dtype)[None], jnp.full(z.shape[:1], -s.sum(), wide_dtype(z))
 
 
-class NICE(Flow):
+class NICE(Flow, kw_only=True):
     """Additive couplings, then the scaling; any D, odd ones too.
 
     Attributes:

@@ -135,10 +135,9 @@ def _renamed(argv: list[str]) -> str:
     """One sentence on the first field of a command line that has another name today, '' if there is none."""
     from train.config import RENAMED
 
-    for argument in argv:
-        name = argument.lstrip('-').removeprefix('config.').partition('=')[0]
+    for name in re.findall(r'^--?config\.(\w+)', '\n'.join(argv), re.M):
         if name in RENAMED:
-            names = ' and '.join(f'config.{new}' for new in RENAMED[name])
+            names = ' or '.join(f'config.{new}' for new in RENAMED[name])
             return f'config.{name} is called {names} now; see --help for all fields.'
     return ''
 

@@ -35,7 +35,10 @@ RENAMED = {
     'attention': ('draw.attention',),
 }
 # Values of earlier versions that are none today -> what stands for them. A start has no part in what goes on from it.
-RENAMED_VALUES = {('vae.initialisation', 'variance_preserving'): 'unit_variance'}
+RENAMED_VALUES = {
+    ('vae.initialisation', 'variance_preserving'): 'unit_variance',
+    ('source', 'stream'): 'map',
+}
 
 
 def get_config() -> ml_collections.ConfigDict:

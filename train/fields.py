@@ -98,8 +98,8 @@ DATA = (
     Field(
         'source',
         'map',
-        one_of('map', 'memory', 'stream'),
-        'map: memory-mapped files; memory: read whole; stream: record by record',
+        one_of('map', 'memory'),
+        'map: memory-mapped files; memory: read whole',
         defines=False,
     ),
     Field(

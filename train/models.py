@@ -197,6 +197,12 @@ def _laplace_family(module: str, group: str | None = None) -> Build:
     return build
 
 
+def _factor_analysis(config: Any, description: Any) -> Any:
+    from vaes.factor_analysis import FactorAnalysis
+
+    return FactorAnalysis(description.num_features, **config.factor_analysis)
+
+
 @dataclasses.dataclass(frozen=True)
 class Model:
     """A row of the registry.
@@ -379,6 +385,15 @@ MODELS = {
         _VLAE,
         'laplace',
     ),
+    'factor_analysis': Model(
+        'factor analysis, exact (Tipping, Bishop 1999)',
+        _factor_analysis,
+        (),
+        (
+            Field('num_factors', 50, _UNITS, 'dimensions of z, fewer than those of x'),
+            Field('isotropic', False, rules.SWITCH, 'the same noise in every dimension of x'),
+        ),
+    ),
 }
 
 
@@ -410,7 +425,8 @@ def create(config: 'ConfigDict', description: 'Description') -> 'contract.Model'
     return model
 
 
-def _family(model: str) -> set[str]:
+def family(model: str) -> set[str]:
+    """The models that a model is compared with, itself among them."""
     name = MODELS[model].family
     return {model, *(other for other, row in MODELS.items() if name and row.family == name)}
 
@@ -427,13 +443,13 @@ def check_fields(
     model = values['model']
     if model not in MODELS:
         return  # `create` says which models there are
-    family = _family(model)
+    compared = family(model)
     ignored = [
         field
         for field, value in sorted(values.items())
         if value != defaults[field]
         and not has(model, field)
-        and (field in given or not family.intersection(having(field)))
+        and (field in given or not compared.intersection(having(field)))
     ]
     if ignored:
         found = ', '.join(f'{field}={values[field]}' for field in ignored)

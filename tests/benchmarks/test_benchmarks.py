@@ -5,7 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from benchmarks import children, gradients, published_flow, published_training, timing
+from benchmarks import published_training
+from benchmarks.baselines import flow
+from benchmarks.sides import ways
+from benchmarks.tools import children, timing
 
 B, D, LAYERS = 5, 4, 3
 
@@ -13,7 +16,7 @@ B, D, LAYERS = 5, 4, 3
 @pytest.fixture
 def setting(x64):
     """Parameters of a flow and rows x (B, D)."""
-    return gradients.parameters(LAYERS, D), jax.random.normal(jax.random.key(7), (B, D))
+    return ways.parameters(LAYERS, D), jax.random.normal(jax.random.key(7), (B, D))
 
 
 def relative_of(ordinary, params):
@@ -32,22 +35,22 @@ def assert_equal(found, expected):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-12), found, expected)
 
 
-@pytest.mark.parametrize('way', [gradients.explicit_inverse, gradients.jacobian_autodiff])
+@pytest.mark.parametrize('way', [ways.explicit_inverse, ways.jacobian_autodiff])
 def test_every_way_to_the_ordinary_gradient_gives_it(way, setting):
-    assert_equal(way(*setting), gradients.slogdet_autodiff(*setting))
+    assert_equal(way(*setting), ways.slogdet_autodiff(*setting))
 
 
 def test_amortised_is_the_ordinary_gradient_right_after_a_refresh(setting):
     params, x = setting
-    cache = gradients.amortised_cache(params, 10)
-    found, _ = gradients.amortised(params, cache, x, jnp.int32(0), 10)
-    assert_equal(found, gradients.slogdet_autodiff(params, x))
+    cache = ways.amortised_cache(params, 10)
+    found, _ = ways.amortised(params, cache, x, jnp.int32(0), 10)
+    assert_equal(found, ways.slogdet_autodiff(params, x))
 
 
 def test_relative_is_the_metric_times_the_ordinary_gradient(setting):
     params, x = setting
-    ordinary = gradients.slogdet_autodiff(params, x)
-    assert_equal(gradients.relative(params, x), relative_of(ordinary, params))
+    ordinary = ways.slogdet_autodiff(params, x)
+    assert_equal(ways.relative(params, x), relative_of(ordinary, params))
 
 
 def test_published_update_lacks_the_bias_of_the_log_determinant_alone(setting):
@@ -55,7 +58,7 @@ def test_published_update_lacks_the_bias_of_the_log_determinant_alone(setting):
     as_list = [(layer['W'], layer['b'][None]) for layer in params.values()]
 
     def loss(as_list):
-        return -published_flow.log_likelihood(as_list, x).mean()
+        return -flow.log_likelihood(as_list, x).mean()
 
     ordinary = {
         name: {'W': dW, 'b': db[0]}
@@ -63,7 +66,7 @@ def test_published_update_lacks_the_bias_of_the_log_determinant_alone(setting):
     }
     published = {
         name: {'W': dW, 'b': db[0] - params[name]['b']}
-        for name, (dW, db) in zip(params, published_flow.gradient(as_list, x), strict=True)
+        for name, (dW, db) in zip(params, flow.gradient(as_list, x), strict=True)
     }
     assert_equal(published, relative_of(ordinary, params))
 
@@ -80,11 +83,9 @@ def test_a_child_that_ends_early_is_an_error():
 
 def test_published_adam_counts_epochs(monkeypatch):
     """Within an epoch the steps of a constant gradient stay lr sqrt(1 - b2^t) / (1 - b1^t) of the epoch's own t."""
-    monkeypatch.setattr(
-        published_flow, 'gradient', lambda params, x: jax.tree.map(jnp.ones_like, params)
-    )
+    monkeypatch.setattr(flow, 'gradient', lambda params, x: jax.tree.map(jnp.ones_like, params))
     rows = np.zeros((3, D), np.float32)
-    training = published_flow.Training(rows, None, batch_size=1, lr=1e-3, first_epoch=1)
+    training = flow.Training(rows, None, batch_size=1, lr=1e-3, first_epoch=1)
     before = training.params()
     training.epoch()
     # Adam's own averages after step i of the epoch, m = 1 - .9^i and v = 1 - .999^i, corrected by t = epoch + 1 = 2.

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from benchmarks import published_vlae
-from benchmarks.arithmetic import multiply_adds
+from benchmarks.baselines import vlae
+from benchmarks.tools.arithmetic import multiply_adds
 from flows.keys import fold_in
 from tests.helpers.laplace_models import B, D, H, K, build, estimate, example_keys, examples
 from vaes import VLAE, laplace
@@ -43,7 +43,7 @@ def test_published_loop_has_the_loss_and_gradient_of_the_library(
         return terms['loss'].sum(), terms['loss']
 
     def of_published(params):
-        loss = published_vlae.loss(latents_in_reverse(params), x, noise, n_update)
+        loss = vlae.loss(latents_in_reverse(params), x, noise, n_update)
         return loss.sum(), loss
 
     (gradient, loss), (expected, expected_loss) = (
@@ -61,9 +61,7 @@ def test_published_likelihood_is_that_of_the_library_to_its_noise():
     model, variables = build(VLAE, F64)
     x = examples(dtype=F64)[:2]
     ours = estimate(model, variables, x, example_keys(2), 5000)
-    of_one = jax.jit(
-        lambda x, key: published_vlae.log_likelihood(variables['params'], x, key, 5000)
-    )
+    of_one = jax.jit(lambda x, key: vlae.log_likelihood(variables['params'], x, key, 5000))
     for index, log_likelihood in enumerate(ours.log_likelihood):
         published = of_one(x[index : index + 1], jax.random.key(index))
         assert abs(published - log_likelihood) < 6.0 * ours.standard_error[index]
@@ -89,7 +87,6 @@ def test_multiply_adds_are_counted_as_often_as_they_run():
 def test_a_published_jacobian_takes_the_arithmetic_of_two_products():
     params, z = build(VLAE, F64)[1]['params'], jnp.zeros((B, K), F64)
     with_jacobian, value = (
-        multiply_adds(f, params, z)
-        for f in (published_vlae.decode_and_jacobian, published_vlae.decode)
+        multiply_adds(f, params, z) for f in (vlae.decode_and_jacobian, vlae.decode)
     )
     assert with_jacobian - value == B * K * H * (H + D)

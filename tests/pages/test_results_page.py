@@ -7,7 +7,8 @@ import subprocess
 
 import pytest
 
-from benchmarks import curves, explorations, looks, records, results
+from benchmarks import looks, results
+from benchmarks.page import curves, explorations, records
 from configs import nice_cifar10, study_toy
 from train.errors import UserError
 

@@ -17,8 +17,10 @@ from flows import (
     alternating,
 )
 from tests.helpers import runs
+from train import contract
 from train import experiment as experiments
 from train.errors import UserError
+from train.models import MODELS
 
 POINTS = {'dataset': 'toy', 'toy_name': '8gaussians'}
 BINARY = {'dataset': 'mnist', 'preprocessing': 'binarise'}
@@ -122,3 +124,15 @@ def test_levels_of_the_ladder_must_agree():
 def test_scales_that_the_image_cannot_be_halved_to_are_refused():
     with pytest.raises(UserError, match=r'config\.flow\.scales .* found 4 for 28 x 28'):
         model_of(model='flow', flow={'scales': 4}, **BINARY)
+
+
+@pytest.mark.parametrize('name', MODELS)
+def test_every_model_keeps_the_contract(name):
+    binary = {} if name in ('mlp_flow', 'nice') else {**BINARY, 'vae.output_dist': 'bernoulli'}
+    model = model_of(model=name, **binary)
+    kept = [contract.Model]
+    kept += [] if model.exact else [contract.BoundedModel]
+    kept += [contract.LatentVariableModel] if model.has_posterior else []
+    asked = {member for protocol in kept for member in vars(protocol) if member[0] != '_'}
+    assert {'objective', 'log_likelihood', 'sample', 'is_onto', 'diagnostics'} < asked
+    assert [member for member in asked if not hasattr(model, member)] == []

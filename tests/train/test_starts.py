@@ -27,14 +27,33 @@ LARGEST_KL = 10
 SHARED_NETWORKS = ('sa_vae', 'hf', 'iaf', 'draw2', 'draw3', 'draw4')
 # Configs of which another has the same model on data of the same form.
 TWINS = ('fashion_mnist', 'mnist_published', 'hepmass', 'miniboone', 'bsds300')
-SHORT = {'batch_size': 16, 'num_layers': 8, 'nice.hidden_units': 200, 'warmup': 0}
+# Sizes of the short form; those of whole numbers are upper bounds.
+SHORT = {
+    'batch_size': 16,
+    'num_layers': 4,
+    'warmup': 0,
+    'nice.hidden_units': 64,
+    'flow.width': 8,
+    'flow.depth': 2,
+    'vae.z_dim': 8,
+    'vae.hidden_dim': 64,
+    'iaf.iaf_dim': 32,
+    'draw.num_steps': 2,
+    'draw.hidden': 16,
+    'study_vae.hidden': (32, 16),
+    'lvae.hidden': (32, 16),
+    'lvae.latent_dims': (8, 4),
+}
+CHEAP = ('mlp_flow', 'nice', 'vae', 'sa_vae', 'hf', 'factor_analysis')  # on images
 
 
 def is_costly(name, variant, model):
     config = starts.config_of(name, variant, model)
-    deep = model == 'mlp_flow' and config.num_layers > 64
-    wide = starts.data.describe(config).num_features > 1000
-    return deep or wide or model.startswith('draw') or (model == 'flow' and name == 'study_mnist')
+    shape = starts.data.describe(config).shape
+    deep = config.num_layers > (2 if len(shape) == 3 else 64)
+    wide = np.prod(shape) > 1000
+    image = len(shape) == 3 and (model not in CHEAP or bool(variant))
+    return deep or wide or image
 
 
 def is_one_of_many(name, variant, model):
@@ -61,7 +80,10 @@ def test_experiment_starts(name, variant, model, short):
     steps = 1 if short else STEPS
     if short:
         given = defaults.flat(config)
-        sizes = {field: min(given[field], value) for field, value in SHORT.items()}
+        sizes = {
+            field: value if isinstance(value, tuple) else min(given[field], value)
+            for field, value in SHORT.items()
+        }
         config.update(defaults.nested(sizes))
         config.preprocessing = config.preprocessing.replace('zca', 'mean')
         config.mlp_flow.start = 'orthogonal'  # so few rows whiten few directions

@@ -17,10 +17,11 @@ OFF = 'off'
 def use_cache(place: str) -> None:
     """Keep compiled programs in a folder from now on, and take from it what is there; see `config.compilation_cache`.
 
-    place: the folder; empty: what JAX_COMPILATION_CACHE_DIR names, else `default_folder`; 'off': none. A folder that
-    cannot be written is left alone, which one sentence says.
+    place: the folder; empty: what JAX_COMPILATION_CACHE_DIR names, else `default_folder`; 'off': none, as
+    for several processes on CPUs. A folder that cannot be written is left alone, which one sentence says.
     """
-    if place == OFF:
+    # Programs that exchange numbers between processes of CPUs have not been seen to work from a cache.
+    if place == OFF or (jax.distributed.is_initialized() and jax.default_backend() == 'cpu'):
         jax.config.update('jax_enable_compilation_cache', False)
         return
     try:

@@ -52,13 +52,15 @@ class WrongInverse(MLPFlow):
 
 
 def test_wrong_log_determinant_is_found():
-    names, _ = failed(WrongLogDet(alpha=0.3), *initialised(WrongLogDet(alpha=0.3), 2))
+    model = WrongLogDet(activation=SmoothLeakyReLU(0.3))
+    names, _ = failed(model, *initialised(model, 2))
     assert 'log-determinant against slogdet, nats, float64' in names
     assert 'distance of the integral of the density from 1' in names
 
 
 def test_wrong_inverse_is_found():
-    names, _ = failed(WrongInverse(alpha=0.3), *initialised(WrongInverse(alpha=0.3), 3))
+    model = WrongInverse(activation=SmoothLeakyReLU(0.3))
+    names, _ = failed(model, *initialised(model, 3))
     assert 'inverse error whole model, float64' in names
     assert 'inverse error affine_0, float64' not in names
 

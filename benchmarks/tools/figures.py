@@ -2,7 +2,7 @@
 
 import contextlib
 
-from benchmarks import timing
+from benchmarks.tools import timing
 from train.reports import markdown
 
 

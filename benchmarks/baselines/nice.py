@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from benchmarks import children
+from benchmarks.tools import children
 
 D, COUPLINGS, HIDDEN_LAYERS, HIDDEN_UNITS = 784, 4, 5, 1000
 

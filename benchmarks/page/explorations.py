@@ -2,8 +2,8 @@
 
 import math
 
-from benchmarks import records
-from benchmarks.records import figure
+from benchmarks.page import records
+from benchmarks.page.records import figure
 from train.config import completed, flat, renamed
 from train.reports.markdown import table
 from train.studies.statistics import student_quantile

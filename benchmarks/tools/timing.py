@@ -8,7 +8,7 @@ import numpy as np
 
 from train.result import provenance
 
-RESULTS = pathlib.Path(__file__).resolve().parents[1] / 'results' / 'benchmarks'
+RESULTS = pathlib.Path(__file__).resolve().parents[2] / 'results' / 'benchmarks'
 
 
 def by_turns(sides, rounds):

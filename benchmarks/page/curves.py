@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 
-from benchmarks.records import figure
+from benchmarks.page.records import figure
 from train.errors import UserError
 from train.reports.markdown import table
 

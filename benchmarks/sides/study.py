@@ -5,7 +5,7 @@ import argparse
 import jax
 import ml_collections
 
-from benchmarks import children
+from benchmarks.tools import children
 from configs import study_toy
 from train import data as datasets
 from train import experiment as experiments

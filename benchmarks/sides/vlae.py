@@ -9,7 +9,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from benchmarks import arithmetic, published_vlae
+from benchmarks.baselines import vlae
+from benchmarks.tools import arithmetic
 from flows.keys import fold_in
 from vaes import VLAE
 from vaes.distributions import draw_noise
@@ -37,7 +38,7 @@ def losses(side, model):
     def of_published(params, x, keys):
         like = jnp.zeros((len(x), model.z_dim), x.dtype)
         noise = draw_noise(fold_in(keys, LATENT), (), like)
-        return published_vlae.loss(params, x, noise, model.n_update, model.update_lr)
+        return vlae.loss(params, x, noise, model.n_update, model.update_lr)
 
     return {OURS: of_library, PUBLISHED: of_published}[side]
 
@@ -82,8 +83,8 @@ def multiply_adds_of_jacobian(num_features):
     """The same of one Jacobian J as published, without its gradient."""
     model, params, *_ = setting(num_features, 1)
     z = jnp.zeros((1, model.z_dim))
-    jacobian = arithmetic.multiply_adds(published_vlae.decode_and_jacobian, params, z)
-    return jacobian - arithmetic.multiply_adds(published_vlae.decode, params, z)
+    jacobian = arithmetic.multiply_adds(vlae.decode_and_jacobian, params, z)
+    return jacobian - arithmetic.multiply_adds(vlae.decode, params, z)
 
 
 def likelihoods(side, num_features, examples, num_samples):
@@ -94,7 +95,7 @@ def likelihoods(side, num_features, examples, num_samples):
             functools.partial(model.apply, method='log_likelihood'), static_argnums=3
         )
         return lambda: jax.block_until_ready(evaluate({'params': params}, x, keys, num_samples))
-    evaluate = jax.jit(published_vlae.log_likelihood, static_argnums=3)
+    evaluate = jax.jit(vlae.log_likelihood, static_argnums=3)
 
     def one_by_one():
         for index, key in enumerate(keys):

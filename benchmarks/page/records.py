@@ -130,10 +130,18 @@ def seeds(found):
 
 
 def command(found):
-    """The command that gives a record: of the configs of its dataset the one that needs fewest overrides, and these."""
+    """The command that gives a record: of the configs of its dataset the one that needs fewest overrides, and these.
+
+    The config is one of a model that the record's model is compared with.
+    """
     program = 'train.study' if 'seeds' in found else 'train.main'
+    compared = models.family(found['config']['model'])
     file, changed = min(
-        ((file, _overrides(fields, found)) for file, fields in _config_files()),
+        (
+            (file, _overrides(fields, found))
+            for file, fields in _config_files()
+            if fields['model'] in compared
+        ),
         key=lambda choice: ('dataset' in choice[1], len(choice[1]), choice[0]),
     )
     flags = [f'--config.{name}={shlex.quote(str(value))}' for name, value in changed.items()]

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks import gradients
+from benchmarks.sides import ways
 
 LAYERS = 2
 EVERY = 10  # steps between two refreshes of the amortised gradient
@@ -53,10 +53,10 @@ def compiled(function, *arguments):
 
 def amortised_sides(params, x):
     """The sides of the amortised gradient: name -> (side, temporary bytes, gradients in a call)."""
-    gradient, cache = jax.tree.map(jnp.copy, params), gradients.amortised_cache(params, EVERY)
+    gradient, cache = jax.tree.map(jnp.copy, params), ways.amortised_cache(params, EVERY)
     now = 0
     program = jax.jit(
-        lambda _, cache, step, params, x: gradients.amortised(params, cache, x, step, EVERY),
+        lambda _, cache, step, params, x: ways.amortised(params, cache, x, step, EVERY),
         donate_argnums=(0, 1),
         keep_unused=True,
     )
@@ -83,15 +83,15 @@ def amortised_sides(params, x):
 
 def sides_of(width, batch, left_out):
     """name -> (side, temporary bytes, gradients in a call), without those that are left out."""
-    params = gradients.parameters(LAYERS, width)
+    params = ways.parameters(LAYERS, width)
     x = jax.random.normal(jax.random.key(1), (batch, width))
     simple = {
-        'relative': gradients.relative,
-        'explicit inverse': gradients.explicit_inverse,
-        'slogdet autodiff': gradients.slogdet_autodiff,
+        'relative': ways.relative,
+        'explicit inverse': ways.explicit_inverse,
+        'slogdet autodiff': ways.slogdet_autodiff,
     }
     if width <= WHOLE_JACOBIAN_UP_TO:
-        simple['whole Jacobian'] = gradients.jacobian_autodiff
+        simple['whole Jacobian'] = ways.jacobian_autodiff
     sides = {
         name: (*compiled(function, params, x), 1)
         for name, function in simple.items()

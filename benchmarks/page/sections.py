@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from benchmarks import records
-from benchmarks.records import figure
+from benchmarks.page import records
+from benchmarks.page.records import figure
 from train.reports.markdown import table
 from train.studies.convergence import loss_epoch
 

@@ -1,6 +1,6 @@
 """Run a command of `train` and leave in a file how long its start and its compilations took.
 
-    python -m benchmarks.timed_command FILE train.main --config=configs/toy.py ...
+    python -m benchmarks.tools.timed_command FILE train.main --config=configs/toy.py ...
 
 FILE gets {"start": seconds from the start of the process to the first function that JAX traces, "compilation": seconds
 of lowering and compiling all of them}.

@@ -1,0 +1,1 @@
+"""The sides of benchmarks that compare several."""

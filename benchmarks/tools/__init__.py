@@ -1,0 +1,1 @@
+"""What measurements share: turns, timing, tables, counts of arithmetic."""
