@@ -197,7 +197,7 @@ def _laplace_family(module: str, group: str | None = None) -> Build:
     return build
 
 
-def _factor_analysis(config: Any, description: Any) -> Any:
+def _factor_analysis(config: 'ConfigDict', description: 'Description') -> 'contract.Model':
     from vaes.factor_analysis import FactorAnalysis
 
     return FactorAnalysis(description.num_features, **config.factor_analysis)
