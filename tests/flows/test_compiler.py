@@ -103,7 +103,7 @@ def test_flag_that_comes_too_late_is_said_in_one_sentence(started):
         'diagonal scaling',
         'actnorm',
         'affine coupling',
-        'additive coupling, stripes',
+        'additive coupling, alternating',
     ],
 )
 def test_bijectors_under_jit_agree_with_their_operations_one_by_one(name):

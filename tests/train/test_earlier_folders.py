@@ -60,7 +60,7 @@ def test_folder_is_evaluated_sampled_and_loaded_with_its_figures(folder):
     replicated = on.replicate(jax.device_get(state), experiment.devices)
     data = datasets.load(experiment.config)
     found = conclusion.evaluate(experiment, data, replicated, 'validation', folder, step)
-    assert found['nats'] == pytest.approx(FOUND['validation_nats'], rel=1e-6)
+    assert found.nats == pytest.approx(FOUND['validation_nats'], rel=1e-6)
     samples = showing.in_data_space(*load(folder), purpose_key(3, 'sample'), 5)
     np.testing.assert_allclose(samples, FOUND['samples'], rtol=1e-5)
 
@@ -72,9 +72,9 @@ def test_folder_is_extended_as_its_own_version_would(folder):
     lines = [json.loads(line) for line in lines]
     for name in ('gradient_norm', 'validation_nll'):
         assert [line[name] for line in lines] == pytest.approx(extended[name], rel=1e-5)
-    assert result['nats'] == pytest.approx(extended['nats'], rel=1e-5)
-    assert result['best_step'] == extended['best_step']
-    assert result['test_evaluations'] == 2
+    assert result.nats == pytest.approx(extended['nats'], rel=1e-5)
+    assert result.best_step == extended['best_step']
+    assert result.test_evaluations == 2
     assert configs.flat(pretrained.read_config(folder)) == configs.flat(command_config())
 
 

@@ -5,6 +5,7 @@ another number of devices and another chunk length draw the same numbers.
 """
 
 import dataclasses
+from typing import Any
 
 import jax
 from jax.typing import ArrayLike
@@ -28,9 +29,13 @@ class Seeds:
     @classmethod
     def of(cls, config: ConfigDict | FrozenConfigDict) -> 'Seeds':
         """`config.seed` for all of them but those that have a field of their own."""
-        names = [field.name for field in dataclasses.fields(cls)]
-        given = {name: getattr(config, f'seed_{name}') for name in names}
-        return cls(**{name: config.seed if seed < 0 else seed for name, seed in given.items()})
+        return cls(**{field.name: seed_of(config, field.name) for field in dataclasses.fields(cls)})
+
+
+def seed_of(config: Any, name: str) -> int:
+    """The seed of one of the fields of `Seeds`, of a config that need have no fields for the others."""
+    own = getattr(config, f'seed_{name}')
+    return config.seed if own < 0 else own
 
 
 def purpose_key(seed: ArrayLike, purpose: str) -> jax.Array:

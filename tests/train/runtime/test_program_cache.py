@@ -33,7 +33,7 @@ def test_second_start_compiles_nothing_anew(tmp_path):
     def train(name):
         jax.clear_caches()
         result = loop.run(runs.config(epochs=1), epath.Path(tmp_path / name))
-        return result['nats'], sorted((tmp_path / 'programs').glob('*-cache'))
+        return result.nats, sorted((tmp_path / 'programs').glob('*-cache'))
 
     first, again = train('first'), train('again')
     assert len(first[1]) > 5

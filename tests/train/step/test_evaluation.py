@@ -19,6 +19,7 @@ SMALL = {
     'vae.hidden_dim': 16,
     'iaf.iaf_dim': 8,
     'nice.hidden_units': 8,
+    'factor_analysis.num_factors': 1,
     'num_samples': 100,
     'batch_size': 4,
     'eval_batch_size': ROWS,

@@ -8,7 +8,7 @@ from train.data.base import SPLITS, Config, Data, Description
 from train.data.datasets.toy_densities import TOYS
 from train.data.storage.sources import ArraySource, Source
 from train.errors import UserError
-from train.step.randomness import Seeds
+from train.step.randomness import seed_of
 
 POINTS = 2  # purpose of the stream of random numbers, beside the seed and the split
 
@@ -38,7 +38,7 @@ class ToyDataset:
         """The density `config.toy_name` as `Data`; each split has its own random numbers."""
         description = self.describe(config)
         name, size = config.toy_name, config.toy_size
-        seed = Seeds.of(config).data
+        seed = seed_of(config, 'data')
         toy = TOYS[name]
 
         @functools.cache
