@@ -46,7 +46,7 @@ SHORT = {
     'lvae.hidden': (32, 16),
     'lvae.latent_dims': (8, 4),
 }
-CHEAP = ('mlp_flow', 'nice', 'vae', 'sa_vae', 'hf', 'factor_analysis')  # on images
+CHEAP = ('mlp_flow', 'nice', 'vae', 'factor_analysis')  # on images
 
 
 def is_costly(name, variant, model):
@@ -64,6 +64,8 @@ def is_one_of_many(name, variant, model):
         return True
     if model in SHARED_NETWORKS:
         return (name, variant) != ('vlae_mnist', '')
+    if model == 'vlae':
+        return (name, variant) not in (('vlae_mnist', ''), ('vlae_mnist', 'bernoulli'))
     return variant and not name.endswith('_mnist') and model != 'flow'
 
 

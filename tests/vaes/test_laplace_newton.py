@@ -226,7 +226,9 @@ def test_decoder_without_forward_mode_is_refused_with_a_sentence():
         build(VLAE, custom_decoder=ReverseModeOnly())
 
 
-@pytest.mark.parametrize('size', [1, 2, 8, 21])
+@pytest.mark.parametrize(
+    'size', [1, *(pytest.param(n, marks=pytest.mark.long) for n in (2, 8)), 21]
+)
 def test_inverse_cholesky_is_that_of_the_library_in_value_and_gradient(size):
     spread = jax.random.normal(jax.random.key(size), (3, size, size), F64)
     precision = jnp.eye(size)[None] + spread @ jnp.swapaxes(spread, 1, 2)
