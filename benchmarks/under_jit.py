@@ -39,6 +39,7 @@ BIJECTORS = {
     'leaky tanh': lambda: flows.LeakyTanh(),
     'elu': lambda: flows.ELU(0.5),
     'softplus': lambda: flows.Softplus(),
+    'spline activation': lambda: flows.SplineActivation(16),
     'reverse': lambda: flows.Reverse(),
     'diagonal scaling': lambda: flows.DiagonalScaling(),
     'relative affine': lambda: flows.RelativeAffine(),

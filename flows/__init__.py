@@ -23,7 +23,9 @@ from flows.mlp_flow import MLPFlow
 from flows.model import LikelihoodModel
 from flows.nice import NICE, DiagonalScaling
 from flows.permutation import Reverse
+from flows.rational_quadratic import RationalQuadratic
 from flows.relative_affine import ordinary_affine, relative_affine
+from flows.spline_activation import SplineActivation
 from flows.squeeze import Slice, Squeeze
 from flows.surjections import StandardUniform, UniformAugmentation, UniformDequantisation
 from flows.transformers import BoundedAffine, Transformer
@@ -59,11 +61,13 @@ __all__ = [
     'MLPFlow',
     'Mask',
     'MultiScaleFlow',
+    'RationalQuadratic',
     'RelativeAffine',
     'Reverse',
     'Slice',
     'SmoothLeakyReLU',
     'Softplus',
+    'SplineActivation',
     'Squeeze',
     'StandardUniform',
     'Transformer',

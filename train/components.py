@@ -1,6 +1,7 @@
 """The parts of models that config fields name."""
 
 from collections.abc import Callable
+from typing import Any
 
 from flows import (
     ELU,
@@ -11,6 +12,7 @@ from flows import (
     Reverse,
     SmoothLeakyReLU,
     Softplus,
+    SplineActivation,
     alternating,
 )
 from flows.activations import Activation
@@ -18,12 +20,20 @@ from flows.base_densities import BaseDensity
 from flows.bijector import Bijector
 from flows.masks import Mask
 
-# config.nonlinearity -> the activation for config.alpha, which, as in the published flags, two of them have.
-ACTIVATIONS: dict[str, Callable[[float], Activation]] = {
-    'smooth_leaky_relu': SmoothLeakyReLU,
-    'leaky_tanh': lambda alpha: LeakyTanh(),
-    'elu': ELU,
-    'softplus': lambda alpha: Softplus(),
+
+def _spline(config: Any) -> SplineActivation:
+    """Starts as the smooth leaky ReLU of config.alpha, which is the identity where that is 1."""
+    own = config.mlp_flow
+    return SplineActivation(own.num_bins, own.reach, start=SmoothLeakyReLU(config.alpha))
+
+
+# config.nonlinearity -> the activation of a config; config.alpha is a parameter of three of them.
+ACTIVATIONS: dict[str, Callable[[Any], Activation]] = {
+    'smooth_leaky_relu': lambda config: SmoothLeakyReLU(config.alpha),
+    'leaky_tanh': lambda config: LeakyTanh(),
+    'elu': lambda config: ELU(config.alpha),
+    'softplus': lambda config: Softplus(),
+    'spline': _spline,
 }
 
 # config.prior

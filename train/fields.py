@@ -37,7 +37,7 @@ PRESETS = (
     *('none', 'logit', 'logit_mean', 'logit_rms', 'standardise', 'mean', 'zca', 'unit'),
     *('pixel_mean', 'binarise'),
 )
-NONLINEARITIES = ('smooth_leaky_relu', 'leaky_tanh', 'elu', 'softplus')
+NONLINEARITIES = ('smooth_leaky_relu', 'leaky_tanh', 'elu', 'softplus', 'spline')
 OPTIMIZERS = ('adam', 'adamw', 'adamax', 'sgd', 'equivariant')
 PRECISIONS = ('highest', 'high', 'default', 'float32', 'tensorfloat32', 'bfloat16')
 VARIED = ('init', 'order', 'noise')
@@ -55,7 +55,12 @@ MODEL = (
     Field('prior', 'gaussian', one_of('gaussian', 'logistic'), "the flow's factorial base density"),
     Field('num_layers', 2, whole(1, MOST_LAYERS), 'affine layers, an activation after all but one'),
     Field('nonlinearity', 'smooth_leaky_relu', one_of(*NONLINEARITIES), 'that activation'),
-    Field('alpha', 0.01, AT_LEAST_ZERO, 'slope of smooth_leaky_relu on the left; scale of elu'),
+    Field(
+        'alpha',
+        0.01,
+        AT_LEAST_ZERO,
+        'slope of smooth_leaky_relu, and of where spline starts, on the left; scale of elu',
+    ),
     Field('bias', True, SWITCH, 'whether the affine layers have one'),
     Field(
         'kl',

