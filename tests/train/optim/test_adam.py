@@ -5,6 +5,7 @@ import numpy as np
 import optax
 import pytest
 
+from flows import OUTPUT_MOMENTS
 from tests.helpers import runs
 from train.optim import optimizers
 from train.optim.adam import scale_by_adam
@@ -41,3 +42,20 @@ def test_config_gives_the_optimisers_with_their_rates_and_decays():
             updates, state = ours.update(gradient, state, params)
             expected, reference = theirs.update(gradient, reference, params)
             np.testing.assert_allclose(updates['W'], expected['W'], rtol=1e-5)
+
+
+@pytest.mark.parametrize('optimizer', ['sgd', 'equivariant'])
+def test_learnt_activations_move_by_adam_at_a_rate_of_their_own(optimizer):
+    gradient = 'equivariant' if optimizer == 'equivariant' else 'relative'
+    fields = {'nonlinearity': 'spline', 'optimizer': optimizer, 'mlp_flow.gradient': gradient}
+    config = runs.config(lr=1e-2, **fields, **{'mlp_flow.activation_rate': 5.0})
+    layer = {'W': np.eye(2), 'b': np.zeros(2)}
+    if optimizer == 'equivariant':
+        layer[OUTPUT_MOMENTS] = np.ones(2)
+    params = {'affine_0': layer, 's_0': {'log_width': np.zeros((4, 2))}}
+    ours = optimizers.create(config)
+    updates, _ = ours.update(
+        params | {'s_0': {'log_width': np.full((4, 2), 7.0)}}, ours.init(params), params
+    )
+    np.testing.assert_allclose(updates['s_0']['log_width'], -5e-2, rtol=1e-4)
+    np.testing.assert_allclose(np.diagonal(updates['affine_0']['W']), -1e-2, rtol=1e-4)
