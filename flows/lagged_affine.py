@@ -21,8 +21,10 @@ from flows.bijector import WithLogDet
 from flows.newton_schulz import newton_schulz
 from flows.relative_affine import ordinary_affine, tie
 
-# The steps between two refreshes are halved when the old V was off by more than this, doubled when by less than
-# half of it.
+# The steps between two refreshes are halved when the old V was off by more than this, doubled when by less than half of
+# it. Over 600 steps on digits, refreshed every ten, the error of dW is 0.33 % of it in the median, 1.5 % at the 95th
+# percentile and 2.0 % at most, and validation differs by 0.05 nats, its error being 1.4:
+# python -m benchmarks.amortised_tolerance --steps=600 --tolerances=0,0.5 --refresh_every=10
 TOLERANCE = 0.5
 
 
