@@ -20,6 +20,11 @@ from flows.lagged_affine import lagged_inverses
 from flows.model import Terms
 
 
+def is_of_activation(path: Sequence[jax.tree_util.DictKey]) -> bool:
+    """Whether a parameter of an `MLPFlow`, by its path in the tree, belongs to an activation."""
+    return path[0].key.startswith('s_')  # as Flax names the list `MLPFlow.s`
+
+
 class MLPFlow(Flow):
     """L square affine layers with an activation after each but the last.
 

@@ -1,12 +1,12 @@
 """The optimiser that a config describes: schedule, clipping, update rule, weight decay."""
 
 from collections.abc import Iterable
-from typing import Any
 
 import jax
 import optax
 from ml_collections import FrozenConfigDict as Config
 
+from flows.mlp_flow import is_of_activation
 from train.errors import UserError
 from train.optim.adam import scale_by_adam
 from train.optim.equivariant import equivariant
@@ -106,12 +106,9 @@ def _with_activations(
     """The rule for affine layers, and Adam at a rate of its own for learnt activations."""
     rate, factor = schedule(config), config.mlp_flow.activation_rate
 
-    def part(path: tuple[Any, ...], leaf: Any) -> str:
-        return 'activation' if path[0].key.startswith('s_') else 'affine'
-
-    return optax.multi_transform(
-        {'affine': rule, 'activation': _adam(lambda step: factor * rate(step), config)},
-        lambda params: jax.tree_util.tree_map_with_path(part, params),
+    return optax.partition(
+        {True: _adam(lambda step: factor * rate(step), config), False: rule},
+        lambda params: jax.tree.map_with_path(lambda path, _: is_of_activation(path), params),
     )
 
 
