@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks import under_jit
 from flows import compiler
+from train.runtime import environment
 
 CANARY = """
 import jax, jax.numpy as jnp, numpy as np
@@ -110,3 +111,8 @@ def test_bijectors_under_jit_agree_with_their_operations_one_by_one(name):
     """At the size of images; `benchmarks.under_jit` has all of them and the models."""
     found = under_jit.compare(*under_jit.bijector(name, 784, 128), {'as it is': {}})
     assert found['as it is'] < 1e-4
+
+
+def test_the_trainer_sets_the_same_flag_for_the_same_version():
+    """It does so by words of its own, since importing `flows` loads JAX."""
+    assert (environment.FAULTY_JAXLIB, environment.XLA_FLAG) == (compiler.VERSION, compiler.NAME)
