@@ -43,13 +43,13 @@ def config(data_dir, cache_dir, **fields):
 
 @pytest.fixture(scope='session')
 def mnist_dir(tmp_path_factory):
-    """A TFDS data directory that holds MNIST: the environment's, or one prepared for this session."""
+    """A TFDS data directory that holds MNIST: the environment's, the user's, or one made here."""
     root = os.environ.get('TFDS_DATA_DIR')
     if root and prepared_directory.find([root], 'mnist', VERSION):
         return pathlib.Path(root)
-    root = tmp_path_factory.mktemp('tfds')
-    preparation.prepare(config(root, ''), 'mnist', VERSION, MNIST.wheel)
-    return root
+    empty = tmp_path_factory.mktemp('tfds')
+    prepared = preparation.prepare(config(empty, ''), 'mnist', VERSION, MNIST.wheel)
+    return pathlib.Path(prepared.root)
 
 
 @pytest.fixture(scope='session')
