@@ -3,9 +3,9 @@
     python -m benchmarks.amortised_tolerance [--steps=2000] [--tolerances=0,0.1,0.25,0.5,1] [--refresh_every=10,1000]
 
 A two-layer flow on the digits of `configs/digits.py` in logit space, each dequantised once, from a whitening start by
-Adam on the amortised gradient. `flows.lagged_affine.TOLERANCE` says how far a kept inverse may be off, in Frobenius
-norm, before inverses are refreshed more often; 0 refreshes in every step, so that the gradient is exact. In every step
-the gradient that is taken is set beside the ordinary one. Writes `results/exploration/amortised_tolerance.json`.
+Adam on the amortised gradient. `flows.relative.lagged_affine.TOLERANCE` says how far a kept inverse may be off, in
+Frobenius norm, before inverses are refreshed more often; 0 refreshes in every step, so that the gradient is exact. In
+every step the gradient that is taken is set beside the ordinary one. Writes `results/exploration/amortised_tolerance.json`.
 """
 
 import argparse
@@ -121,8 +121,8 @@ def about(options):
     return (
         f'`python -m benchmarks.{NAME} --steps={options.steps} --tolerances={options.tolerances} '
         f'--refresh_every={options.refresh_every}`: two layers on 8x8 digits, whitening start, Adam, rate {RATE:g}, '
-        'warm-up and cosine, on the amortised gradient. *tolerance* is `flows.lagged_affine.TOLERANCE`, 0 the exact '
-        'gradient; *refresh_every* the most steps between two inversions. The error of dW is |difference| / |dW| '
+        'warm-up and cosine, on the amortised gradient. *tolerance* is `flows.relative.lagged_affine.TOLERANCE`, 0 the '
+        'exact gradient; *refresh_every* the most steps between two inversions. The error of dW is |difference| / |dW| '
         'against the ordinary gradient of the same batch, of the worse layer, in every step. Two standard errors are '
         'over validation examples, which are the same in all rows, as are start and batches: the difference between '
         'rows is known better than either value.'

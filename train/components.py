@@ -15,10 +15,10 @@ from flows import (
     SplineActivation,
     alternating,
 )
-from flows.activations import Activation
 from flows.base_densities import BaseDensity
 from flows.bijector import Bijector
-from flows.masks import Mask
+from flows.coupling.masks import Mask
+from flows.elementwise.activations import Activation
 
 
 def _spline(config: Any) -> SplineActivation:

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from flows import MLPFlow, RelativeAffine
-from flows.lagged_affine import first_inverses
+from flows.relative.lagged_affine import first_inverses
 
 
 def _gradient_of(model, name):

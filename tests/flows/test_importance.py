@@ -7,7 +7,7 @@ import pytest
 import scipy.special
 
 from flows import ImageFlow, MultiScaleFlow, importance
-from flows.image_flow import DRAWS
+from flows.image.image_flow import DRAWS
 from flows.keys import fold_in, normal
 from tests.helpers.convergence_models import example_keys
 

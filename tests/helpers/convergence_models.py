@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from flows.coupling_flow import CouplingFlow
-from flows.image_flow import DenseNet, ImageFlow, MultiScaleFlow
-from flows.mlp import MLPConditioner
+from flows.coupling.coupling_flow import CouplingFlow
+from flows.coupling.mlp import MLPConditioner
+from flows.image.image_flow import DenseNet, ImageFlow, MultiScaleFlow
 from vaes.convergence_vae import ConvergenceVAE, IndependentGaussian
 from vaes.draw import DRAW
 from vaes.ladder_vae import LadderVAE

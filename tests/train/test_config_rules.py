@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import configs
-from flows import affine_layer, lagged_affine
+from flows.relative import affine_layer, lagged_affine
 from tests.helpers import runs
 from train import config as defaults
 from train import data, fields, models

@@ -12,8 +12,8 @@ from flows import OUTPUT_MOMENTS, has_output_moments
 def scale_by_output_unit(decay: float = 0.999, eps: float = 1e-8) -> optax.GradientTransformation:
     """Divide the relative gradients of each layer by sqrt(S), the running second moments of its output units.
 
-    For parameters that all belong to layers of `flows.equivariant_affine`: W (D, D) and b (D,) have their columns
-    divided, and S, (D,), stays. Under x -> x A + c of the data it takes the same model's steps. `init` raises a
+    For parameters that all belong to layers of `flows.relative.equivariant_affine`: W (D, D) and b (D,) have their
+    columns divided, and S, (D,), stays. Under x -> x A + c of the data it takes the same model's steps. `init` raises a
     ValueError where a parameter belongs to none. decay: of the average of S over steps, which is corrected for its
     start at zero.
     """
@@ -60,7 +60,7 @@ def equivariant(
 
 
 def without_moments(gradient: Any) -> Any:
-    """A gradient with zeros where `flows.equivariant_affine` hands over second moments instead."""
+    """A gradient with zeros where `flows.relative.equivariant_affine` hands over second moments instead."""
 
     def of_layer(layer: Any) -> Any:
         if not has_output_moments(layer):

@@ -6,7 +6,7 @@ import jax
 import optax
 from ml_collections import FrozenConfigDict as Config
 
-from flows.mlp_flow import is_of_activation
+from flows.relative.mlp_flow import is_of_activation
 from train.errors import UserError
 from train.optim.adam import scale_by_adam
 from train.optim.equivariant import equivariant

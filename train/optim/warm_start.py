@@ -19,8 +19,8 @@ def apply(state: TrainState, config: Config) -> TrainState:
     """The fresh state with the parameters and model state of `config.init_from`, where that is given.
 
     The collection `cache`, which models make again from their parameters when it is due, and the S that
-    `flows.equivariant_affine` keeps among the parameters stay as they are: a run may go on by another way to the
-    gradient.
+    `flows.relative.equivariant_affine` keeps among the parameters stay as they are: a run may go on by another way to
+    the gradient.
     """
     if not config.init_from:
         return state

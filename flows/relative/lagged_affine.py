@@ -18,8 +18,8 @@ import jax.numpy as jnp
 from flax import struct
 
 from flows.bijector import WithLogDet
-from flows.newton_schulz import newton_schulz
-from flows.relative_affine import ordinary_affine, tie
+from flows.relative.newton_schulz import newton_schulz
+from flows.relative.relative_affine import ordinary_affine, tie
 
 # The steps between two refreshes are halved when the old V was off by more than this, doubled when by less than half of
 # it. Over 600 steps on digits, refreshed every ten, the error of dW is 0.33 % of it in the median, 1.5 % at the 95th

@@ -10,12 +10,12 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from flows.additive_coupling import AdditiveCoupling
 from flows.base_densities import BaseDensity, Logistic
 from flows.bijector import Bijector, Chain, WithLogDet, check_float, own_copy, wide_dtype
+from flows.coupling.additive_coupling import AdditiveCoupling
+from flows.coupling.masks import Mask, alternating
+from flows.coupling.mlp import MLP
 from flows.flow import Flow
-from flows.masks import Mask, alternating
-from flows.mlp import MLP
 
 
 class DiagonalScaling(nn.Module):

@@ -9,7 +9,7 @@ import flax.linen as nn
 import jax
 
 from flows.bijector import WithLogDet, zero_log_det
-from flows.masks import Mask
+from flows.coupling.masks import Mask
 
 
 class AdditiveCoupling(nn.Module):

@@ -12,12 +12,12 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 
-from flows.activations import Activation, SmoothLeakyReLU
-from flows.affine_layer import RelativeAffine
 from flows.bijector import WithLogDet, own_copy, zero_log_det
+from flows.elementwise.activations import Activation, SmoothLeakyReLU
 from flows.flow import Flow
-from flows.lagged_affine import lagged_inverses
 from flows.model import Terms
+from flows.relative.affine_layer import RelativeAffine
+from flows.relative.lagged_affine import lagged_inverses
 
 
 def is_of_activation(path: Sequence[jax.tree_util.DictKey]) -> bool:

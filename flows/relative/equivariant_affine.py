@@ -22,7 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from flows.bijector import WithLogDet
-from flows.relative_affine import relative_affine
+from flows.relative.relative_affine import relative_affine
 
 # The parameter of an affine layer whose gradient is the second moments. Checkpoints have it under this name.
 OUTPUT_MOMENTS = 'S'

@@ -14,11 +14,11 @@ import jax
 
 from flows.actnorm import ActNorm
 from flows.bijector import Bijector, Chain, WithLogDet
-from flows.coupling import Coupling
+from flows.coupling.coupling import Coupling
+from flows.coupling.mlp import MLPConditioner
+from flows.elementwise.transformers import BoundedAffine, Transformer
 from flows.flow import Flow
-from flows.mlp import MLPConditioner
 from flows.permutation import Reverse
-from flows.transformers import BoundedAffine, Transformer
 
 
 class CouplingFlow(Flow):

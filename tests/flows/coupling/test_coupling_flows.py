@@ -7,17 +7,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from flows import surjections
 from flows.actnorm import ActNorm
-from flows.coupling import Coupling
-from flows.coupling_flow import CouplingFlow
-from flows.image_flow import DenseNet, ImageFlow, MultiScaleFlow
-from flows.invertible_conv import InvertibleConv
-from flows.masks import AlternatingMask
-from flows.mlp import MLPConditioner
-from flows.squeeze import Slice, Squeeze
-from flows.surjections import StandardUniform, UniformAugmentation, UniformDequantisation
-from flows.transformers import BoundedAffine
+from flows.coupling.coupling import Coupling
+from flows.coupling.coupling_flow import CouplingFlow
+from flows.coupling.masks import AlternatingMask
+from flows.coupling.mlp import MLPConditioner
+from flows.elementwise.transformers import BoundedAffine
+from flows.image import surjections
+from flows.image.image_flow import DenseNet, ImageFlow, MultiScaleFlow
+from flows.image.invertible_conv import InvertibleConv
+from flows.image.squeeze import Slice, Squeeze
+from flows.image.surjections import StandardUniform, UniformAugmentation, UniformDequantisation
 from tests.helpers.convergence_models import example_keys, init, moved, prepared, quick_jit
 
 VECTORS, IMAGES = (3, 5), (3, 4, 2, 3)

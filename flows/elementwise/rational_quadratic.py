@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from flows.activations import Elementwise
+from flows.elementwise.activations import Elementwise
 
 SMALLEST_BIN = 1e-3  # share of the interval
 SMALLEST_SLOPE = 1e-3

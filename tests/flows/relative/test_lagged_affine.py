@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from flows import MLPFlow, RelativeAffine, SmoothLeakyReLU
-from flows.lagged_affine import LaggedInverses, first_inverses, refreshed
-from flows.newton_schulz import newton_schulz
+from flows.relative.lagged_affine import LaggedInverses, first_inverses, refreshed
+from flows.relative.newton_schulz import newton_schulz
 
 
 def rows(seed, shape):

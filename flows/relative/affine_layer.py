@@ -7,9 +7,9 @@ from jax.scipy.linalg import lu_factor, lu_solve
 
 from flows.bijector import WithLogDet, check_float, wide_dtype, widen
 from flows.choice import choose
-from flows.equivariant_affine import OUTPUT_MOMENTS, equivariant_affine
-from flows.lagged_affine import INVERSIONS, lagged_affine, lagged_inverses
-from flows.relative_affine import ordinary_affine, relative_affine
+from flows.relative.equivariant_affine import OUTPUT_MOMENTS, equivariant_affine
+from flows.relative.lagged_affine import INVERSIONS, lagged_affine, lagged_inverses
+from flows.relative.relative_affine import ordinary_affine, relative_affine
 
 GRADIENTS = ('relative', 'equivariant', 'ordinary', 'amortised')
 STARTS = ('orthogonal', 'whiten')
@@ -37,8 +37,8 @@ class RelativeAffine(nn.Module):
     Attributes:
         use_bias: whether there is a b; parameters are W (D, D) and b (D,).
         gradient: 'relative'; 'equivariant' for the same with second moments beside it, see
-            `flows.equivariant_affine`; 'ordinary' for autodiff's backward rule; or 'amortised' for the
-            ordinary gradient by a lagged inverse of W, see `flows.lagged_affine`. It is kept in the collection
+            `flows.relative.equivariant_affine`; 'ordinary' for autodiff's backward rule; or 'amortised' for the
+            ordinary gradient by a lagged inverse of W, see `flows.relative.lagged_affine`. It is kept in the collection
             `cache`, which then has to be mutable in training, with the step given to `forward_and_log_det`.
         refresh_every: the most steps between two inversions, for 'amortised'.
         inversion: 'lu', or 'newton_schulz' for matrix products alone, for 'amortised'.

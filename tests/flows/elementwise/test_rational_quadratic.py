@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from flows.rational_quadratic import on_interval, through
+from flows.elementwise.rational_quadratic import on_interval, through
 
 BOUND = 3.0
 DRAWS = 1_000_000

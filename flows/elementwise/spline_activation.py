@@ -1,6 +1,6 @@
 """A learnt activation: a monotone rational-quadratic spline of its own for every unit.
 
-    z_d = s_d(y_d),   s_d a spline through K + 1 knots with straight tails (`flows.rational_quadratic`)
+    z_d = s_d(y_d),   s_d a spline through K + 1 knots with straight tails (`flows.elementwise.rational_quadratic`)
 
 The knots start evenly spread over the values that reach the unit, on the graph of another activation, so that the first
 function is that activation up to the spline's error. They move freely after that: widths, heights and slopes are
@@ -13,9 +13,9 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from flows.activations import Elementwise
 from flows.bijector import WithLogDet, wide_dtype
-from flows.rational_quadratic import RationalQuadratic
+from flows.elementwise.activations import Elementwise
+from flows.elementwise.rational_quadratic import RationalQuadratic
 
 SMALLEST_SPREAD = 1e-3
 

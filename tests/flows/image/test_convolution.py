@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from flows.convolution import Conv3x3
+from flows.image.convolution import Conv3x3
 
 
 @pytest.mark.parametrize('shape', [(2, 5, 4, 3), (1, 1, 1, 2), (2, 1, 6, 1)])

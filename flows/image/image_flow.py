@@ -24,14 +24,14 @@ from flows.actnorm import ActNorm
 from flows.base_densities import BaseDensity, Gaussian
 from flows.bijector import Bijector, Chain, WithLogDet, zero_log_det
 from flows.choice import choose
-from flows.convolution import Conv3x3
-from flows.coupling import Coupling
-from flows.invertible_conv import InvertibleConv
+from flows.coupling.coupling import Coupling
+from flows.elementwise.transformers import BoundedAffine, Transformer
+from flows.image.convolution import Conv3x3
+from flows.image.invertible_conv import InvertibleConv
+from flows.image.squeeze import Slice, Squeeze
+from flows.image.surjections import UniformAugmentation, UniformDequantisation
 from flows.keys import fold_in
 from flows.model import LikelihoodModel, Terms
-from flows.squeeze import Slice, Squeeze
-from flows.surjections import UniformAugmentation, UniformDequantisation
-from flows.transformers import BoundedAffine, Transformer
 
 # What an example's key is split into.
 DEQUANTISE, AUGMENT, DRAWS = 0, 1, 2

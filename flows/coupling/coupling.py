@@ -11,8 +11,8 @@ import jax
 import jax.numpy as jnp
 
 from flows.bijector import WithLogDet
-from flows.masks import HalfMask, Mask
-from flows.transformers import BoundedAffine, Transformer
+from flows.coupling.masks import HalfMask, Mask
+from flows.elementwise.transformers import BoundedAffine, Transformer
 
 
 class Coupling(nn.Module):

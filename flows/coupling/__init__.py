@@ -1,0 +1,1 @@
+"""Flows in which one part of x says what happens to the other."""

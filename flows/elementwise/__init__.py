@@ -1,0 +1,1 @@
+"""Increasing functions of one component at a time."""

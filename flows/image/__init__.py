@@ -1,0 +1,1 @@
+"""Flows of images, and the layers that need rows, columns and channels."""
