@@ -5,7 +5,8 @@
 A two-layer flow on the digits of `configs/digits.py` in logit space, each dequantised once, from a whitening start by
 Adam on the amortised gradient. `flows.relative.lagged_affine.TOLERANCE` says how far a kept inverse may be off, in
 Frobenius norm, before inverses are refreshed more often; 0 refreshes in every step, so that the gradient is exact. In
-every step the gradient that is taken is set beside the ordinary one. Writes `results/exploration/amortised_tolerance.json`.
+every step the gradient that is taken is set beside the ordinary one. Writes
+`results/exploration/amortised_tolerance.json`.
 """
 
 import argparse
