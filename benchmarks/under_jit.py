@@ -29,11 +29,13 @@ from flows import compiler
 from train import config as defaults
 from train import experiment as experiments
 from train.models import MODELS
+from train.step import parallel
 
 NAME = 'under_jit'
 SIDES = {'without the flag': {}, 'with the flag': {compiler.NAME.removeprefix('--'): ''}}
 AT_MOST = 1e-3
 DATASETS = {784: 'mnist', 3072: 'cifar10'}
+OVER_DEVICES = ('lvae',)  # models whose batch norm averages over the devices
 BIJECTORS = {
     'smooth leaky relu': lambda: flows.SmoothLeakyReLU(0.1),
     'leaky tanh': lambda: flows.LeakyTanh(),
@@ -134,7 +136,12 @@ def model(name, width, batch):
         )
         return terms['loss'].mean(), terms['loss']
 
-    return jax.value_and_grad(value, has_aux=True), (random_like(state.params), x, keys)
+    function = jax.value_and_grad(value, has_aux=True)
+    arguments = random_like(state.params), x, keys
+    if name not in OVER_DEVICES:
+        return function, arguments
+    one_device = jax.vmap(function, in_axes=(None, 0, 0), axis_name=parallel.AXIS)
+    return one_device, (arguments[0], x[None], keys[None])
 
 
 def cases(widths, batches, only):

@@ -62,6 +62,60 @@ class _Bin:
         return jnp.clip(2 * c / (-b - root), 0, 1)
 
 
+@jax.custom_vjp
+def _select(v: jax.Array, inner: jax.Array, sides: list[jax.Array]) -> list[jax.Array]:
+    """What each of `sides` (..., K) holds for the bin of each v, by the K - 1 knots between bins, `inner`.
+
+    By one selection after the other: gathers are slow, and sums over one-hot products come out wrong where a compiler
+    takes liberties with them (`flows.compiler`). Their derivatives would recompute all that came before for each side
+    and bin; they are written out instead, for reverse mode.
+    """
+    found = [jnp.broadcast_to(side[..., 0], v.shape) for side in sides]
+    for k in range(inner.shape[-1]):
+        right = v >= inner[..., k]
+        found = [
+            jnp.where(right, side[..., k + 1], old) for side, old in zip(sides, found, strict=True)
+        ]
+    return found
+
+
+def _select_forward(
+    v: jax.Array, inner: jax.Array, sides: list[jax.Array]
+) -> tuple[list[jax.Array], tuple[jax.Array, jax.Array]]:
+    return _select(v, inner, sides), (v, inner)
+
+
+def _select_backward(
+    kept: tuple[jax.Array, jax.Array], cotangents: list[jax.Array]
+) -> tuple[jax.Array, jax.Array, list[jax.Array]]:
+    v, inner = kept
+    number = inner.shape[-1] + 1
+    index = jnp.zeros(v.shape, jnp.int32)
+    for k in range(number - 1):
+        index += v >= inner[..., k]
+
+    def spread(index: jax.Array, cotangent: jax.Array) -> jax.Array:
+        return jnp.where(jax.nn.one_hot(index, number, dtype=bool), cotangent[..., None], 0)
+
+    def add(
+        sums: list[jax.Array], row: tuple[jax.Array, list[jax.Array]]
+    ) -> tuple[list[jax.Array], None]:
+        index, cotangents = row
+        return [s + spread(index, c) for s, c in zip(sums, cotangents, strict=True)], None
+
+    if inner.shape[0] == 1:  # one spline for all rows: their sum, row by row, which keeps it small
+        zeros = [jnp.zeros((*v.shape[1:], number), v.dtype) for _ in cotangents]
+        found = [s[None] for s in jax.lax.scan(add, zeros, (index, cotangents))[0]]
+    else:
+        found = [spread(index, c) for c in cotangents]
+    shared = tuple(axis for axis in range(v.ndim) if inner.shape[axis] == 1 < found[0].shape[axis])
+    found = [f.sum(shared, keepdims=True) for f in found] if shared else found
+    return jnp.zeros_like(v), jnp.zeros_like(inner), found
+
+
+_select.defvjp(_select_forward, _select_backward)
+
+
 @struct.dataclass
 class RationalQuadratic(Elementwise):
     """A spline for each element, from its knots.
@@ -106,19 +160,10 @@ class RationalQuadratic(Elementwise):
         return found.x + run + self._beyond(v, inside, self.y, 1 / self.d)
 
     def _find(self, v: jax.Array, knots: jax.Array) -> _Bin:
-        """The bins that v lies in, of the knots of x or of y.
-
-        By one selection after the other: gathers are slow, and sums over one-hot products come out wrong where a
-        compiler takes liberties with them (`flows.compiler`).
-        """
-        sides = self.x, self.y, jnp.diff(self.x), jnp.diff(self.y), self.d, self.d[..., 1:]
-        found = [jnp.broadcast_to(side[..., 0], v.shape) for side in sides]
-        for k in range(1, self.x.shape[-1] - 1):
-            right = v >= knots[..., k]
-            found = [
-                jnp.where(right, side[..., k], old) for side, old in zip(sides, found, strict=True)
-            ]
-        return _Bin(*found)
+        """The bins that v lies in, of the knots of x or of y."""
+        ends = self.d[..., :-1], self.d[..., 1:]
+        sides = [self.x[..., :-1], self.y[..., :-1], jnp.diff(self.x), jnp.diff(self.y), *ends]
+        return _Bin(*_select(v, knots[..., 1:-1], sides))
 
     @staticmethod
     def _beyond(v: jax.Array, inside: jax.Array, knots: jax.Array, slopes: jax.Array) -> jax.Array:
