@@ -9,6 +9,7 @@ Delbourgo (1982). Between the knots (x^k, y^k) and (x^k+1, y^k+1), of slopes d^k
 Beyond the first and the last knot the spline goes on as the straight line of that knot's slope.
 """
 
+import math
 from collections.abc import Callable
 
 import jax
@@ -18,6 +19,7 @@ from flax import struct
 from flows.elementwise.activations import Elementwise
 
 SMALLEST_BIN = 1e-3  # share of the interval
+AT_ONCE = 2048  # derivatives by bins, of the rows that are summed together
 SMALLEST_SLOPE = 1e-3
 
 
@@ -101,16 +103,23 @@ def _select_backward(
         sums: list[jax.Array], row: tuple[jax.Array, list[jax.Array]]
     ) -> tuple[list[jax.Array], None]:
         index, cotangents = row
-        return [s + spread(index, c) for s, c in zip(sums, cotangents, strict=True)], None
+        return [s + spread(index, c).sum(0) for s, c in zip(sums, cotangents, strict=True)], None
 
-    if inner.shape[0] == 1:  # one spline for all rows: their sum, row by row, which keeps it small
+    if inner.shape[0] == 1:  # one spline for all rows: their sum, a few rows at a time, which keeps it small
+        rows = _divisor(len(v), AT_ONCE // math.prod((*v.shape[1:], number)))
+        blocks = jax.tree.map(lambda a: a.reshape(-1, rows, *a.shape[1:]), (index, cotangents))
         zeros = [jnp.zeros((*v.shape[1:], number), v.dtype) for _ in cotangents]
-        found = [s[None] for s in jax.lax.scan(add, zeros, (index, cotangents))[0]]
+        found = [s[None] for s in jax.lax.scan(add, zeros, blocks)[0]]
     else:
         found = [spread(index, c) for c in cotangents]
     shared = tuple(axis for axis in range(v.ndim) if inner.shape[axis] == 1 < found[0].shape[axis])
     found = [f.sum(shared, keepdims=True) for f in found] if shared else found
     return jnp.zeros_like(v), jnp.zeros_like(inner), found
+
+
+def _divisor(number: int, at_most: int) -> int:
+    """The largest divisor of a number that is not above `at_most`, 1 at the least."""
+    return next((n for n in range(min(number, at_most), 0, -1) if number % n == 0), 1)
 
 
 _select.defvjp(_select_forward, _select_backward)
