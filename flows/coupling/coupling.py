@@ -4,13 +4,16 @@ Dinh, Sohl-Dickstein, Bengio, "Density estimation using Real NVP", 2017, arXiv:1
 x = [x_1, x_2] along the last axis,
 
     z_1 = x_1,   z_2 = tau(x_2; theta(x_1)),   log|det dz/dx| = sum log tau'(x_2; theta(x_1)).
+
+With sigma, a transformer whose parameters depend on nothing, z_1 = sigma(x_1), as in Durkan et al., "Neural spline
+flows", 2019, arXiv:1906.04032.
 """
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from flows.bijector import WithLogDet
+from flows.bijector import WithLogDet, wide_dtype, zero_log_det
 from flows.coupling.masks import HalfMask, Mask
 from flows.elementwise.transformers import BoundedAffine, Transformer
 
@@ -26,31 +29,52 @@ class Coupling(nn.Module):
             zero-initialised, so that the coupling starts as the identity.
         transformer: tau.
         mask: which part is which.
+        passed: sigma, None for the identity.
     """
 
     conditioner: nn.Module
     transformer: Transformer = BoundedAffine()
     mask: Mask = HalfMask()
+    passed: Transformer | None = None
 
     def forward_and_log_det(self, x: jax.Array) -> WithLogDet:
         """x: (B, ..., C) -> z of the same shape and log_det (B,)."""
         x_1, x_2 = self._split(x)
         theta = self._theta(x_1, x_2.shape[-1])
         z_2, log_slope = self.transformer.forward_and_log_slope(x_2, theta)
-        return self.mask.merge(x_1, z_2), _sum_per_example(log_slope)
+        log_det = _sum_per_example(log_slope)
+        if self.passed is not None:
+            x_1, log_slope = self.passed.forward_and_log_slope(
+                x_1, self._of_passed(self.passed, x_1)
+            )
+            log_det += _sum_per_example(log_slope)
+        return self.mask.merge(x_1, z_2), log_det
 
     def inverse_and_log_det(self, z: jax.Array) -> WithLogDet:
         """The inverse of `forward_and_log_det`, with its own log_det."""
-        z_1, z_2 = self._split(z)
-        theta = self._theta(z_1, z_2.shape[-1])
+        x_1, z_2 = self._split(z)
+        log_det = zero_log_det(z)
+        if self.passed is not None:
+            x_1, log_slope = self.passed.inverse_and_log_slope(
+                x_1, self._of_passed(self.passed, x_1)
+            )
+            log_det += _sum_per_example(log_slope)
+        theta = self._theta(x_1, z_2.shape[-1])
         x_2, log_slope = self.transformer.inverse_and_log_slope(z_2, theta)
-        return self.mask.merge(z_1, x_2), _sum_per_example(log_slope)
+        return self.mask.merge(x_1, x_2), log_det + _sum_per_example(log_slope)
 
     @nn.compact
     def _theta(self, x_1: jax.Array, width: int) -> list[jax.Array]:
         number = self.transformer.num_parameters
         output = nn.Dense(number * width, kernel_init=nn.initializers.zeros, name='output')
         return jnp.split(output(self.conditioner(x_1)), number, axis=-1)
+
+    @nn.compact
+    def _of_passed(self, sigma: Transformer, x_1: jax.Array) -> list[jax.Array]:
+        shape = (sigma.num_parameters, x_1.shape[-1])
+        theta = self.param('passed', nn.initializers.zeros, shape, wide_dtype(x_1))
+        axes = (1,) * (x_1.ndim - 1)
+        return [row.reshape(*axes, -1) for row in theta]
 
     def _split(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
         if x.shape[-1] < 2:

@@ -37,6 +37,26 @@ class MLP(nn.Module):
         return dense(num_outputs)(h)
 
 
+class ResidualMLP(nn.Module):
+    """A layer and `num_blocks` blocks h + W_2 relu(W_1 relu(h)) on the last axis, features for a `Coupling`.
+
+    Durkan et al. 2019, arXiv:1906.04032, after He et al. 2016, arXiv:1603.05027. W_2 is zero at first.
+    """
+
+    width: int = 256
+    num_blocks: int = 2
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """(..., width) from x (..., K)."""
+        start = nn.initializers.he_uniform()
+        h = nn.Dense(self.width, kernel_init=start)(x)
+        for _ in range(self.num_blocks):
+            block = nn.relu(nn.Dense(self.width, kernel_init=start)(nn.relu(h)))
+            h += nn.Dense(self.width, kernel_init=nn.initializers.zeros)(block)
+        return h
+
+
 class MLPConditioner(nn.Module):
     """Dense layers with ReLU on the last axis, whose features a `Coupling` turns into parameters.
 

@@ -105,7 +105,9 @@ def _select_backward(
         index, cotangents = row
         return [s + spread(index, c).sum(0) for s, c in zip(sums, cotangents, strict=True)], None
 
-    if inner.shape[0] == 1:  # one spline for all rows: their sum, a few rows at a time, which keeps it small
+    if (
+        inner.shape[0] == 1
+    ):  # one spline for all rows: their sum, a few rows at a time, which keeps it small
         rows = _divisor(len(v), AT_ONCE // math.prod((*v.shape[1:], number)))
         blocks = jax.tree.map(lambda a: a.reshape(-1, rows, *a.shape[1:]), (index, cotangents))
         zeros = [jnp.zeros((*v.shape[1:], number), v.dtype) for _ in cotangents]

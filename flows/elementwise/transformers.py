@@ -10,7 +10,8 @@ from typing import ClassVar, Protocol
 import jax
 import jax.numpy as jnp
 
-from flows.bijector import WithLogDet
+from flows.bijector import WithLogDet, widen
+from flows.elementwise.rational_quadratic import RationalQuadratic, on_interval
 
 
 class Transformer(Protocol):
@@ -54,3 +55,52 @@ class BoundedAffine:
     def _log_scale_and_shift(self, theta: Sequence[jax.Array]) -> WithLogDet:
         raw, shift = theta
         return self.bound * jnp.tanh(raw / self.bound), shift
+
+
+@dataclasses.dataclass(frozen=True)
+class Affine:
+    """z = (x - mu) exp(-alpha), theta = (mu, alpha), as in Papamakarios et al. 2017, arXiv:1705.07057."""
+
+    num_parameters: ClassVar[int] = 2
+
+    def forward_and_log_slope(self, x: jax.Array, theta: Sequence[jax.Array]) -> WithLogDet:
+        """(x - mu) exp(-alpha), and -alpha."""
+        mu, alpha = theta
+        return (x - mu) * jnp.exp(-alpha), -alpha
+
+    def inverse_and_log_slope(self, z: jax.Array, theta: Sequence[jax.Array]) -> WithLogDet:
+        """z exp(alpha) + mu, and alpha."""
+        mu, alpha = theta
+        return z * jnp.exp(alpha) + mu, alpha
+
+
+@dataclasses.dataclass(frozen=True)
+class RationalQuadraticSpline:
+    """The spline of Durkan et al. 2019, arXiv:1906.04032: [-bound, bound] onto itself, the identity beyond.
+
+    theta: K widths, K heights and the K - 1 inner slopes, see `flows.elementwise.rational_quadratic.on_interval`.
+    """
+
+    num_bins: int = 8
+    bound: float = 3.0
+
+    @property
+    def num_parameters(self) -> int:
+        """3 K - 1."""
+        return 3 * self.num_bins - 1
+
+    def forward_and_log_slope(self, x: jax.Array, theta: Sequence[jax.Array]) -> WithLogDet:
+        """s(x), and log s'(x)."""
+        y = widen(x)
+        spline = self._spline(theta)
+        return spline.value(y).astype(x.dtype), spline.log_slope(y)
+
+    def inverse_and_log_slope(self, z: jax.Array, theta: Sequence[jax.Array]) -> WithLogDet:
+        """s^-1(z), and -log s'(s^-1(z))."""
+        spline = self._spline(theta)
+        x = spline.solve(widen(z))
+        return x.astype(z.dtype), -spline.log_slope(x)
+
+    def _spline(self, theta: Sequence[jax.Array]) -> RationalQuadratic:
+        K, raw = self.num_bins, jnp.stack([widen(t) for t in theta], axis=-1)
+        return on_interval(raw[..., :K], raw[..., K : 2 * K], raw[..., 2 * K :], self.bound)

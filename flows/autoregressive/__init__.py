@@ -1,0 +1,1 @@
+"""Flows and densities in which each component depends on those before it."""
