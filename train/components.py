@@ -19,6 +19,7 @@ from flows.base_densities import BaseDensity
 from flows.bijector import Bijector
 from flows.coupling.masks import Mask
 from flows.elementwise.activations import Activation
+from flows.mixing import Mixing, lu, permutation, relative, reversal
 
 
 def _spline(config: Any) -> SplineActivation:
@@ -54,6 +55,14 @@ def _halves(number: int) -> tuple[tuple[Mask, ...], Bijector | None]:
     """As the authors' code: the first half drives the second, then the order is reversed."""
     return (HalfMask(),) * number, Reverse()
 
+
+# config.<model>.mixing
+MIXINGS: dict[str, Mixing] = {
+    'reversal': reversal,
+    'permutation': permutation,
+    'lu': lu,
+    'relative': relative,
+}
 
 # config.partition -> the masks of so many couplings, and what comes after each.
 PARTITIONS = {'odd_first': _odd_first, 'even_first': _even_first, 'halves': _halves}

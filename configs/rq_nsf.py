@@ -1,0 +1,37 @@
+"""Neural spline flow on POWER (Durkan et al. 2019, arXiv:1906.04032), by couplings or autoregressively.
+
+    python -m train.main --config=configs/rq_nsf.py
+    python -m train.main --config=configs/rq_nsf.py:autoregressive
+
+MAF's table and splits: 1,659,917 / 184,435 / 204,928 rows of 6 numbers. Published: 0.64 +- 0.01 nats with couplings,
+0.66 +- 0.01 autoregressively, ten steps with networks of two blocks of 256, 400,000 updates of 512 rows. The sizes and
+the number of updates here are what an hour of two CPU cores allows.
+"""
+
+from ml_collections import ConfigDict
+
+from train import config as defaults
+
+
+def get_config(variant: str = '') -> ConfigDict:
+    """The experiment, its `autoregressive` variant, or its `smoke` variant that ends in seconds."""
+    config = defaults.get_config()
+    config.dataset = 'power'
+    config.model = 'rq_nsf'
+    config.num_layers = 5
+    config.rq_nsf.width = 128
+    config.batch_size = 512
+    config.lr = 5e-4
+    config.grad_clip = 5.0
+    config.schedule = 'cosine'
+    config.schedule_steps = 38_900
+    config.epochs = 12
+    config.look_ahead = 12
+    config.steps_per_call = 200
+    config.eval_batch_size = 20_000
+    config.generation = False
+    autoregressive = {'rq_nsf': {'kind': 'autoregressive'}}
+    smoke = {'epochs': 1, 'num_layers': 2, 'max_rows': 20_000, 'schedule_steps': 39}
+    return defaults.with_variant(
+        config, variant, {'autoregressive': autoregressive, 'smoke': smoke}
+    )
