@@ -77,14 +77,18 @@ class Elementwise:
     def log_slope(self, y: jax.Array) -> jax.Array:
         raise NotImplementedError
 
+    def value_and_log_slope(self, y: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Both, for functions in which they share work."""
+        return self.value(y), self.log_slope(y)
+
     def solve(self, v: jax.Array) -> jax.Array:
         raise NotImplementedError
 
     def forward_and_log_det(self, x: jax.Array) -> WithLogDet:
         """From x (B, D) to s(x) (B, D) and sum_d log s'(x_d) (B,)."""
         check_float(type(self).__name__, x)
-        y = widen(x)
-        return self.value(y).astype(x.dtype), self.log_slope(y).sum(-1)
+        value, log_slope = self.value_and_log_slope(widen(x))
+        return value.astype(x.dtype), log_slope.sum(-1)
 
     def inverse_and_log_det(self, z: jax.Array) -> WithLogDet:
         """From z (B, D) to x = s^-1(z) (B, D) and -sum_d log s'(x_d) (B,).

@@ -65,57 +65,52 @@ class _Bin:
 
 
 @jax.custom_vjp
-def _select(v: jax.Array, inner: jax.Array, sides: list[jax.Array]) -> list[jax.Array]:
-    """What each of `sides` (..., K) holds for the bin of each v, by the K - 1 knots between bins, `inner`.
+def _select(v: jax.Array, inner: jax.Array, sides: jax.Array) -> jax.Array:
+    """Of `sides` (K, 6, ...) what belongs to the bin of each v, (6, ...), by the K - 1 knots between bins, `inner`.
 
     By one selection after the other: gathers are slow, and sums over one-hot products come out wrong where a compiler
-    takes liberties with them (`flows.compiler`). Their derivatives would recompute all that came before for each side
-    and bin; they are written out instead, for reverse mode.
+    takes liberties with them (`flows.compiler`). Their derivatives would recompute all that came before for each bin;
+    they are written out instead, for reverse mode.
     """
-    found = [jnp.broadcast_to(side[..., 0], v.shape) for side in sides]
-    for k in range(inner.shape[-1]):
-        right = v >= inner[..., k]
-        found = [
-            jnp.where(right, side[..., k + 1], old) for side, old in zip(sides, found, strict=True)
-        ]
+    found = jnp.broadcast_to(sides[0], (len(sides[0]), *v.shape))
+    for k in range(len(inner)):
+        found = jnp.where((v >= inner[k])[None], sides[k + 1], found)
     return found
 
 
 def _select_forward(
-    v: jax.Array, inner: jax.Array, sides: list[jax.Array]
-) -> tuple[list[jax.Array], tuple[jax.Array, jax.Array]]:
-    return _select(v, inner, sides), (v, inner)
+    v: jax.Array, inner: jax.Array, sides: jax.Array
+) -> tuple[jax.Array, tuple[jax.Array, jax.Array, jax.Array]]:
+    return _select(v, inner, sides), (v, inner, sides)
 
 
 def _select_backward(
-    kept: tuple[jax.Array, jax.Array], cotangents: list[jax.Array]
-) -> tuple[jax.Array, jax.Array, list[jax.Array]]:
-    v, inner = kept
-    number = inner.shape[-1] + 1
+    kept: tuple[jax.Array, jax.Array, jax.Array], cotangent: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    v, inner, sides = kept
     index = jnp.zeros(v.shape, jnp.int32)
-    for k in range(number - 1):
-        index += v >= inner[..., k]
+    for k in range(len(inner)):
+        index += v >= inner[k]
 
     def spread(index: jax.Array, cotangent: jax.Array) -> jax.Array:
-        return jnp.where(jax.nn.one_hot(index, number, dtype=bool), cotangent[..., None], 0)
+        bins = jax.nn.one_hot(index, len(sides), axis=0, dtype=bool)
+        return jnp.where(bins[:, None], cotangent[None], 0)
 
-    def add(
-        sums: list[jax.Array], row: tuple[jax.Array, list[jax.Array]]
-    ) -> tuple[list[jax.Array], None]:
-        index, cotangents = row
-        return [s + spread(index, c).sum(0) for s, c in zip(sums, cotangents, strict=True)], None
+    def add(sum_: jax.Array, rows: tuple[jax.Array, ...]) -> tuple[jax.Array, None]:
+        index, cotangent = rows
+        return sum_ + spread(index, jnp.moveaxis(cotangent, 1, 0)).sum(2, keepdims=True), None
 
     if (
-        inner.shape[0] == 1
+        sides.shape[2] == 1
     ):  # one spline for all rows: their sum, a few rows at a time, which keeps it small
-        rows = _divisor(len(v), AT_ONCE // math.prod((*v.shape[1:], number)))
-        blocks = jax.tree.map(lambda a: a.reshape(-1, rows, *a.shape[1:]), (index, cotangents))
-        zeros = [jnp.zeros((*v.shape[1:], number), v.dtype) for _ in cotangents]
-        found = [s[None] for s in jax.lax.scan(add, zeros, blocks)[0]]
+        rows = _divisor(len(v), AT_ONCE // (len(sides) * math.prod(v.shape[1:])))
+        blocks = [a.reshape(-1, rows, *a.shape[1:]) for a in (index, jnp.moveaxis(cotangent, 1, 0))]
+        found = jnp.zeros((*sides.shape[:3], *v.shape[1:]), v.dtype)
+        found = jax.lax.scan(add, found, tuple(blocks))[0]
     else:
-        found = [spread(index, c) for c in cotangents]
-    shared = tuple(axis for axis in range(v.ndim) if inner.shape[axis] == 1 < found[0].shape[axis])
-    found = [f.sum(shared, keepdims=True) for f in found] if shared else found
+        found = spread(index, cotangent)
+    shared = tuple(i for i, n in enumerate(sides.shape) if n == 1 < found.shape[i])
+    found = found.sum(shared, keepdims=True) if shared else found
     return jnp.zeros_like(v), jnp.zeros_like(inner), found
 
 
@@ -132,8 +127,8 @@ class RationalQuadratic(Elementwise):
     """A spline for each element, from its knots.
 
     Attributes:
-        x, y: (..., K + 1), increasing; d: (..., K + 1), positive, the slopes there. Without the last axis they have the
-            rank of what the spline is applied to, (1, D, K + 1) for the same spline in every row of (B, D).
+        x, y: (K + 1, ...), increasing; d: (K + 1, ...), positive, the slopes there. Behind the first axis they have the
+            rank of what the spline is applied to, (K + 1, 1, D) for the same spline in every row of (B, D).
     """
 
     x: jax.Array
@@ -147,20 +142,23 @@ class RationalQuadratic(Elementwise):
 
     def value(self, v: jax.Array) -> jax.Array:
         """s(v)."""
-        inside = jnp.clip(v, self.x[..., 0], self.x[..., -1])
-        found = self._find(inside, self.x)
-        xi = jnp.clip((inside - found.x) / found.width, 0, 1)
-        return found.y + found.rise(xi) + self._beyond(v, inside, self.x, self.d)
+        return self.value_and_log_slope(v)[0]
 
     def log_slope(self, v: jax.Array) -> jax.Array:
         """log s'(v)."""
-        inside = jnp.clip(v, self.x[..., 0], self.x[..., -1])
+        return self.value_and_log_slope(v)[1]
+
+    def value_and_log_slope(self, v: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """s(v) and log s'(v)."""
+        inside = jnp.clip(v, self.x[0], self.x[-1])
         found = self._find(inside, self.x)
-        return jnp.log(found.slope(jnp.clip((inside - found.x) / found.width, 0, 1)))
+        xi = jnp.clip((inside - found.x) / found.width, 0, 1)
+        value = found.y + found.rise(xi) + self._beyond(v, inside, self.x, self.d)
+        return value, jnp.log(found.slope(xi))
 
     def solve(self, v: jax.Array) -> jax.Array:
         """s^-1(v), in closed form, then a step of Newton's method that mends its rounding and has its derivatives."""
-        inside = jnp.clip(v, self.y[..., 0], self.y[..., -1])
+        inside = jnp.clip(v, self.y[0], self.y[-1])
         found = self._find(inside, self.y)
         rise = inside - found.y
         fixed, target = jax.lax.stop_gradient((found, rise))
@@ -172,14 +170,14 @@ class RationalQuadratic(Elementwise):
 
     def _find(self, v: jax.Array, knots: jax.Array) -> _Bin:
         """The bins that v lies in, of the knots of x or of y."""
-        ends = self.d[..., :-1], self.d[..., 1:]
-        sides = [self.x[..., :-1], self.y[..., :-1], jnp.diff(self.x), jnp.diff(self.y), *ends]
-        return _Bin(*_select(v, knots[..., 1:-1], sides))
+        sides = self.x[:-1], self.y[:-1], jnp.diff(self.x, axis=0), jnp.diff(self.y, axis=0)
+        found = _select(v, knots[1:-1], jnp.stack([*sides, self.d[:-1], self.d[1:]], axis=1))
+        return _Bin(*found)
 
     @staticmethod
     def _beyond(v: jax.Array, inside: jax.Array, knots: jax.Array, slopes: jax.Array) -> jax.Array:
         """What the tails add: zero between the first and the last knot."""
-        return (v - inside) * jnp.where(v < knots[..., 0], slopes[..., 0], slopes[..., -1])
+        return (v - inside) * jnp.where(v < knots[0], slopes[0], slopes[-1])
 
 
 def on_interval(
@@ -187,13 +185,15 @@ def on_interval(
 ) -> RationalQuadratic:
     """The published spline: [-bound, bound] onto itself, the identity beyond.
 
-    widths, heights: (..., K) and slopes: (..., K - 1), any real numbers; all zero give the identity. The slope at both
+    widths, heights: (K, ...) and slopes: (K - 1, ...), any real numbers; all zero give the identity. The slope at both
     ends is 1, that of the tails.
     """
-    ones = jnp.ones_like(slopes[..., :1])
+    ones = jnp.ones_like(widths[:1])
     inner = SMALLEST_SLOPE + _positive(slopes, 1 - SMALLEST_SLOPE)
-    d = jnp.concatenate([ones, inner, ones], axis=-1)
-    return RationalQuadratic(_knots(widths, bound), _knots(heights, bound), d)
+    d = jnp.concatenate([ones, inner, ones])
+    end = jnp.full_like(widths[0], bound)
+    x, y = (knots_between(raw, -end, end) for raw in (widths, heights))
+    return RationalQuadratic(x, y, d)
 
 
 def _positive(raw: jax.Array, at_zero: float) -> jax.Array:
@@ -201,13 +201,14 @@ def _positive(raw: jax.Array, at_zero: float) -> jax.Array:
     return jax.nn.softplus(raw + jnp.log(jnp.expm1(jnp.asarray(at_zero, raw.dtype))))
 
 
-def _knots(raw: jax.Array, bound: float) -> jax.Array:
-    """K + 1 knots from -bound to bound, the ends exact, from K real numbers."""
-    count = raw.shape[-1]
-    shares = SMALLEST_BIN + (1 - SMALLEST_BIN * count) * jax.nn.softmax(raw, axis=-1)
-    inner = bound * (2 * jnp.cumsum(shares, axis=-1)[..., :-1] - 1)
-    end = jnp.full_like(raw[..., :1], bound)
-    return jnp.concatenate([-end, inner, end], axis=-1)
+def knots_between(raw: jax.Array, low: jax.Array, high: jax.Array) -> jax.Array:
+    """K + 1 knots (K + 1, ...) from `low` to `high`, the ends exact, from K real numbers (K, ...)."""
+    count = len(raw)
+    shares = SMALLEST_BIN + (1 - SMALLEST_BIN * count) * jax.nn.softmax(raw, axis=0)
+    inner = [shares[0]]
+    for k in range(1, count - 1):
+        inner.append(inner[-1] + shares[k])
+    return jnp.stack([low, *(low + (high - low) * sum_ for sum_ in inner), high])
 
 
 def through(
@@ -215,5 +216,5 @@ def through(
     slope: Callable[[jax.Array], jax.Array],
     x: jax.Array,
 ) -> RationalQuadratic:
-    """The spline with knots x (..., K + 1) that has a function's values and slopes there."""
+    """The spline with knots x (K + 1, ...) that has a function's values and slopes there."""
     return RationalQuadratic(x, function(x), slope(x))

@@ -3,8 +3,9 @@
     z_d = s_d(y_d),   s_d a spline through K + 1 knots with straight tails (`flows.elementwise.rational_quadratic`)
 
 The knots start evenly spread over the values that reach the unit, on the graph of another activation, so that the first
-function is that activation up to the spline's error. They move freely after that: widths, heights and slopes are
-exponentials of parameters, and the middle knot has coordinates of its own.
+function is that activation up to the spline's error. The first and the last knot stay where they are: the affine layers
+below and above shift and scale as well, and where both can, the optimiser drifts along what makes no difference until
+the matrices are singular. The knots between and all slopes are learnt.
 """
 
 from typing import ClassVar
@@ -15,7 +16,11 @@ import jax.numpy as jnp
 
 from flows.bijector import WithLogDet, wide_dtype
 from flows.elementwise.activations import Elementwise
-from flows.elementwise.rational_quadratic import RationalQuadratic
+from flows.elementwise.rational_quadratic import (
+    SMALLEST_BIN,
+    RationalQuadratic,
+    knots_between,
+)
 
 SMALLEST_SPREAD = 1e-3
 
@@ -50,32 +55,30 @@ class SplineActivation(nn.Module):
         K, D, dtype = self.num_bins, y.shape[-1], wide_dtype(y)
         first = self._first(y.astype(dtype)) if self.is_initializing() else None
 
-        def param(name: str, shape: tuple[int, ...]) -> jax.Array:
+        def param(name: str, rows: int) -> jax.Array:
             return self.param(
-                name, lambda _: jnp.zeros(shape, dtype) if first is None else first[name]
+                name, lambda _: jnp.zeros((rows, D), dtype) if first is None else first[name]
             )
 
-        widths, heights = (jnp.exp(param(name, (K, D))) for name in ('log_width', 'log_height'))
-        x_middle, y_middle = (param(name, (D,)) for name in ('x_middle', 'y_middle'))
-        slopes = jnp.exp(param('log_slope', (K + 1, D)))
-        return RationalQuadratic(
-            _knots(x_middle, widths), _knots(y_middle, heights), jnp.moveaxis(slopes, 0, -1)[None]
-        )
+        x_ends, y_ends = (jax.lax.stop_gradient(param(name, 2)) for name in ('x_ends', 'y_ends'))
+        x = knots_between(param('log_width', K), x_ends[0], x_ends[1])
+        y_knots = knots_between(param('log_height', K), y_ends[0], y_ends[1])
+        slopes = jnp.exp(param('log_slope', K + 1))
+        return RationalQuadratic(x[:, None], y_knots[:, None], slopes[:, None])
 
     def _first(self, y: jax.Array) -> dict[str, jax.Array]:
         """The parameters of a spline on the graph of `start`."""
-        mean, spread = y.mean(0), y.std(0) + SMALLEST_SPREAD
-        steps = jnp.linspace(-self.reach, self.reach, self.num_bins + 1, dtype=y.dtype)
+        K, mean, spread = self.num_bins, y.mean(0), y.std(0) + SMALLEST_SPREAD
+        steps = jnp.linspace(-self.reach, self.reach, K + 1, dtype=y.dtype)
         x = mean[None] + spread[None] * steps[:, None]
         value = x if self.start is None else self.start.value(x)
-        log_slope = jnp.zeros_like(x) if self.start is None else self.start.log_slope(x)
-        middle = self.num_bins // 2
+        shares = jnp.diff(value, axis=0) / (value[-1] - value[0])[None]
         return {
-            'log_width': jnp.log(jnp.diff(x, axis=0)),
-            'log_height': jnp.log(jnp.diff(value, axis=0)),
-            'x_middle': x[middle],
-            'y_middle': value[middle],
-            'log_slope': log_slope,
+            'x_ends': x[jnp.array([0, -1])],
+            'y_ends': value[jnp.array([0, -1])],
+            'log_width': jnp.zeros_like(shares),
+            'log_height': jnp.log(jnp.maximum(shares - SMALLEST_BIN, SMALLEST_BIN**2)),
+            'log_slope': jnp.zeros_like(x) if self.start is None else self.start.log_slope(x),
         }
 
     def forward_and_log_det(self, x: jax.Array) -> WithLogDet:
@@ -89,11 +92,3 @@ class SplineActivation(nn.Module):
     def log_slope(self, y: jax.Array) -> jax.Array:
         """log s'(y_d), (B, D), for y (B, D)."""
         return self._spline(y).log_slope(y)
-
-
-def _knots(middle: jax.Array, sides: jax.Array) -> jax.Array:
-    """Knots (1, D, K + 1) with the given sides (K, D) between them, the one in the middle at `middle` (D,)."""
-    half = len(sides) // 2
-    right = middle[None] + jnp.cumsum(sides[half:], axis=0)
-    left = middle[None] - jnp.cumsum(sides[:half][::-1], axis=0)[::-1]
-    return jnp.moveaxis(jnp.concatenate([left, middle[None], right]), 0, -1)[None]

@@ -91,16 +91,23 @@ class RationalQuadraticSpline:
 
     def forward_and_log_slope(self, x: jax.Array, theta: Sequence[jax.Array]) -> WithLogDet:
         """s(x), and log s'(x)."""
-        y = widen(x)
-        spline = self._spline(theta)
-        return spline.value(y).astype(x.dtype), spline.log_slope(y)
+        z, log_slope = self._spline(theta).value_and_log_slope(_examples_last(x))
+        return _examples_last(z).astype(x.dtype), _examples_last(log_slope)
 
     def inverse_and_log_slope(self, z: jax.Array, theta: Sequence[jax.Array]) -> WithLogDet:
         """s^-1(z), and -log s'(s^-1(z))."""
         spline = self._spline(theta)
-        x = spline.solve(widen(z))
-        return x.astype(z.dtype), -spline.log_slope(x)
+        x = spline.solve(_examples_last(z))
+        return _examples_last(x).astype(z.dtype), -_examples_last(spline.log_slope(x))
 
     def _spline(self, theta: Sequence[jax.Array]) -> RationalQuadratic:
-        K, raw = self.num_bins, jnp.stack([widen(t) for t in theta], axis=-1)
-        return on_interval(raw[..., :K], raw[..., K : 2 * K], raw[..., 2 * K :], self.bound)
+        K, raw = self.num_bins, jnp.stack([_examples_last(t) for t in theta])
+        return on_interval(raw[:K], raw[K : 2 * K], raw[2 * K :], self.bound)
+
+
+def _examples_last(x: jax.Array) -> jax.Array:
+    """x (B, ..., D) or (B,) in its wide float type with the first and the last axis exchanged.
+
+    The other way round too. A processor's vectors run along the last axis, and rows are more than components.
+    """
+    return widen(x).swapaxes(0, -1)

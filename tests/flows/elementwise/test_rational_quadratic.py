@@ -13,14 +13,14 @@ DRAWS = 1_000_000
 
 def raw(rng, shape, bins, scale=1.0, dtype=np.float32):
     """Unconstrained parameters of `on_interval`."""
-    return [scale * rng.standard_normal((*shape, n)).astype(dtype) for n in (bins, bins, bins - 1)]
+    return [scale * rng.standard_normal((n, *shape)).astype(dtype) for n in (bins, bins, bins - 1)]
 
 
 def reference(spline, v):
     """y and dy/dv as the paper writes them, a loop over elements in float64."""
     values, slopes = np.empty(v.shape), np.empty(v.shape)
     for i in np.ndindex(v.shape):
-        x, y, d = (np.asarray(part, np.float64)[i] for part in (spline.x, spline.y, spline.d))
+        x, y, d = (np.asarray(part, np.float64)[:, *i] for part in (spline.x, spline.y, spline.d))
         if v[i] < x[0] or v[i] > x[-1]:
             end = 0 if v[i] < x[0] else -1
             values[i], slopes[i] = y[end] + d[end] * (v[i] - x[end]), d[end]
@@ -41,7 +41,7 @@ def test_value_and_slope_follow_the_paper(x64, bins):
     spline = on_interval(*raw(rng, (40, 5), bins, 2.0, np.float64), BOUND)
     v = rng.uniform(-1.5 * BOUND, 1.5 * BOUND, (40, 5))
     v[0], v[1] = BOUND, -BOUND
-    v[2:4] = spline.x[2:4, :, 1]
+    v[2:4] = spline.x[1, 2:4]
     values, slopes = reference(spline, v)
     np.testing.assert_allclose(spline.value(v), values, rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose(spline.log_slope(v), np.log(slopes), rtol=1e-9, atol=1e-11)
@@ -98,10 +98,10 @@ def test_all_derivatives_are_finite_at_the_ends_and_in_the_tails(where):
 def test_slope_is_continuous_across_knots_and_ends(x64):
     spline = on_interval(*raw(np.random.default_rng(2), (1, 9), 6, 2.0, np.float64), BOUND)
     for k in range(7):
-        at = spline.x[..., k]
+        at = spline.x[k]
         left, right = spline.log_slope(at - 1e-12), spline.log_slope(at + 1e-12)
         np.testing.assert_allclose(left, right, atol=1e-5)
-        np.testing.assert_allclose(left, jnp.log(spline.d[..., k]), atol=1e-5)
+        np.testing.assert_allclose(left, jnp.log(spline.d[k]), atol=1e-5)
 
 
 def test_slopes_integrate_to_the_rise(x64):
@@ -123,8 +123,8 @@ def test_right_under_jit_at_full_size():
 
 
 def test_through_has_the_values_and_slopes_of_a_function():
-    x = jnp.linspace(-4.0, 4.0, 13)[None, None]
+    x = jnp.linspace(-4.0, 4.0, 13)[:, None, None]
     spline = through(jax.nn.softplus, jax.nn.sigmoid, x)
-    np.testing.assert_allclose(spline.value(x[..., 3]), jax.nn.softplus(x[..., 3]), rtol=1e-6)
+    np.testing.assert_allclose(spline.value(x[3]), jax.nn.softplus(x[3]), rtol=1e-6)
     v = jnp.linspace(-4.0, 4.0, 99)[:, None]
     np.testing.assert_allclose(spline.value(v), jax.nn.softplus(v), atol=1e-3)

@@ -26,9 +26,21 @@ def test_first_function_is_that_of_the_start_whatever_the_scale_of_a_unit(x64, s
     error = np.abs(z - expected).max(0)
     assert (error <= (1e-9 if start is None else 0.05) * np.asarray(y.std(0))).all()
     spread = np.asarray([y.mean(0) - 4 * y.std(0), y.mean(0) + 4 * y.std(0)])
-    middle, widths = variables['params']['x_middle'], jnp.exp(variables['params']['log_width'])
-    np.testing.assert_allclose(middle, spread.mean(0), rtol=1e-6)
-    np.testing.assert_allclose(widths.sum(0), spread[1] - spread[0], rtol=1e-2)
+    np.testing.assert_allclose(variables['params']['x_ends'], spread, rtol=1e-2)
+
+
+def test_ends_of_the_splines_stay_where_they_are():
+    y = rows()
+    module = SplineActivation()
+    variables = module.init(jax.random.key(0), y, method='forward_and_log_det')
+
+    def loss(variables):
+        z, log_det = module.apply(variables, y, method='forward_and_log_det')
+        return (z**2).sum() - log_det.sum()
+
+    gradient = jax.grad(loss)(variables)['params']
+    moving = {name for name, leaf in gradient.items() if np.abs(leaf).max() > 0}
+    assert moving == {'log_width', 'log_height', 'log_slope'}
 
 
 def test_flow_with_learnt_activations_learns_what_two_affine_layers_cannot():
