@@ -60,11 +60,14 @@ class SplineActivation(nn.Module):
                 name, lambda _: jnp.zeros((rows, D), dtype) if first is None else first[name]
             )
 
-        x_ends, y_ends = (jax.lax.stop_gradient(param(name, 2)) for name in ('x_ends', 'y_ends'))
-        x = knots_between(param('log_width', K), x_ends[0], x_ends[1])
-        y_knots = knots_between(param('log_height', K), y_ends[0], y_ends[1])
+        def knots(of: str, shares: str) -> jax.Array:
+            middle, log_half = jax.lax.stop_gradient(param(of, 2))
+            half = jnp.exp(log_half)
+            return knots_between(param(shares, K), middle - half, middle + half)
+
+        x, y_of_x = knots('x_fixed', 'log_width'), knots('y_fixed', 'log_height')
         slopes = jnp.exp(param('log_slope', K + 1))
-        return RationalQuadratic(x[:, None], y_knots[:, None], slopes[:, None])
+        return RationalQuadratic(x[:, None], y_of_x[:, None], slopes[:, None])
 
     def _first(self, y: jax.Array) -> dict[str, jax.Array]:
         """The parameters of a spline on the graph of `start`."""
@@ -74,8 +77,8 @@ class SplineActivation(nn.Module):
         value = x if self.start is None else self.start.value(x)
         shares = jnp.diff(value, axis=0) / (value[-1] - value[0])[None]
         return {
-            'x_ends': x[jnp.array([0, -1])],
-            'y_ends': value[jnp.array([0, -1])],
+            'x_fixed': _middle_and_log_half(x),
+            'y_fixed': _middle_and_log_half(value),
             'log_width': jnp.zeros_like(shares),
             'log_height': jnp.log(jnp.maximum(shares - SMALLEST_BIN, SMALLEST_BIN**2)),
             'log_slope': jnp.zeros_like(x) if self.start is None else self.start.log_slope(x),
@@ -92,3 +95,9 @@ class SplineActivation(nn.Module):
     def log_slope(self, y: jax.Array) -> jax.Array:
         """log s'(y_d), (B, D), for y (B, D)."""
         return self._spline(y).log_slope(y)
+
+
+def _middle_and_log_half(knots: jax.Array) -> jax.Array:
+    """(2, D): the middle of the first and the last of the knots (K + 1, D), and the log of half their distance."""
+    low, high = knots[0], knots[-1]
+    return jnp.stack([(low + high) / 2, jnp.log((high - low) / 2)])

@@ -59,19 +59,28 @@ class BoundedAffine:
 
 @dataclasses.dataclass(frozen=True)
 class Affine:
-    """z = (x - mu) exp(-alpha), theta = (mu, alpha), as in Papamakarios et al. 2017, arXiv:1705.07057."""
+    """z = (x - mu) exp(-alpha) with alpha = bound tanh(raw / bound), theta = (mu, raw).
 
+    Papamakarios et al. 2017, arXiv:1705.07057, where alpha has no bound. One of 10 is out of the way of data, and keeps
+    numbers finite.
+    """
+
+    bound: float = 10.0
     num_parameters: ClassVar[int] = 2
 
     def forward_and_log_slope(self, x: jax.Array, theta: Sequence[jax.Array]) -> WithLogDet:
         """(x - mu) exp(-alpha), and -alpha."""
-        mu, alpha = theta
+        mu, alpha = self._mu_and_alpha(theta)
         return (x - mu) * jnp.exp(-alpha), -alpha
 
     def inverse_and_log_slope(self, z: jax.Array, theta: Sequence[jax.Array]) -> WithLogDet:
         """z exp(alpha) + mu, and alpha."""
-        mu, alpha = theta
+        mu, alpha = self._mu_and_alpha(theta)
         return z * jnp.exp(alpha) + mu, alpha
+
+    def _mu_and_alpha(self, theta: Sequence[jax.Array]) -> WithLogDet:
+        mu, raw = theta
+        return mu, self.bound * jnp.tanh(raw / self.bound)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,13 +11,17 @@ from flows.actnorm import ActNorm
 from flows.coupling.coupling import Coupling
 from flows.coupling.coupling_flow import CouplingFlow
 from flows.coupling.masks import AlternatingMask
-from flows.coupling.mlp import MLPConditioner
-from flows.elementwise.transformers import BoundedAffine
+from flows.coupling.mlp import MLPConditioner, ResidualMLP
+from flows.coupling.real_nvp import real_nvp
+from flows.elementwise.transformers import BoundedAffine, RationalQuadraticSpline
 from flows.image import surjections
 from flows.image.image_flow import DenseNet, ImageFlow, MultiScaleFlow
 from flows.image.invertible_conv import InvertibleConv
 from flows.image.squeeze import Slice, Squeeze
 from flows.image.surjections import StandardUniform, UniformAugmentation, UniformDequantisation
+from flows.mixing import relative
+from flows.neural_spline_flow import coupling_spline_flow
+from flows.permutation import Permutation
 from tests.helpers.convergence_models import example_keys, init, moved, prepared, quick_jit
 
 VECTORS, IMAGES = (3, 5), (3, 4, 2, 3)
@@ -27,6 +31,21 @@ BIJECTORS = {
     'coupling of images, alternating': (
         Coupling(DenseNet(4, 1, 2), mask=AlternatingMask(1)),
         IMAGES,
+    ),
+    'coupling of splines, with splines of the rest': (
+        Coupling(
+            ResidualMLP(6, 1),
+            RationalQuadraticSpline(3),
+            AlternatingMask(0),
+            RationalQuadraticSpline(2),
+        ),
+        VECTORS,
+    ),
+    'permutation': (Permutation((3, 0, 4, 2, 1)), VECTORS),
+    'real nvp': (real_nvp(5, 3, ResidualMLP(6, 1), mixing=relative), VECTORS),
+    'neural spline flow': (
+        coupling_spline_flow(5, 2, ResidualMLP(6, 1), RationalQuadraticSpline(3)),
+        VECTORS,
     ),
     'actnorm of vectors': (ActNorm(), VECTORS),
     'actnorm of images': (ActNorm(), IMAGES),

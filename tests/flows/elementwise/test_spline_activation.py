@@ -25,8 +25,9 @@ def test_first_function_is_that_of_the_start_whatever_the_scale_of_a_unit(x64, s
     expected = y if start is None else start.value(y)
     error = np.abs(z - expected).max(0)
     assert (error <= (1e-9 if start is None else 0.05) * np.asarray(y.std(0))).all()
-    spread = np.asarray([y.mean(0) - 4 * y.std(0), y.mean(0) + 4 * y.std(0)])
-    np.testing.assert_allclose(variables['params']['x_ends'], spread, rtol=1e-2)
+    middle, log_half = variables['params']['x_fixed']
+    np.testing.assert_allclose(middle, y.mean(0), rtol=1e-6)
+    np.testing.assert_allclose(np.exp(log_half), 4 * y.std(0), rtol=1e-2)
 
 
 def test_ends_of_the_splines_stay_where_they_are():
