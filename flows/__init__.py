@@ -19,10 +19,17 @@ from flows.elementwise.rational_quadratic import RationalQuadratic
 from flows.elementwise.spline_activation import SplineActivation
 from flows.elementwise.transformers import BoundedAffine, Transformer
 from flows.flow import Flow
+from flows.image.glow import ConvNet, GlowFlow
 from flows.image.image_flow import DenseNet, ImageFlow, MultiScaleFlow
 from flows.image.invertible_conv import InvertibleConv
 from flows.image.squeeze import Slice, Squeeze
-from flows.image.surjections import StandardUniform, UniformAugmentation, UniformDequantisation
+from flows.image.surjections import (
+    Dequantisation,
+    StandardUniform,
+    UniformAugmentation,
+    UniformDequantisation,
+)
+from flows.image.variational_dequantisation import VariationalDequantisation
 from flows.model import LikelihoodModel
 from flows.permutation import Reverse
 from flows.relative.affine_layer import RelativeAffine
@@ -45,12 +52,15 @@ __all__ = [
     'Bijector',
     'BoundedAffine',
     'Chain',
+    'ConvNet',
     'Coupling',
     'CouplingFlow',
     'DenseNet',
+    'Dequantisation',
     'DiagonalScaling',
     'Flow',
     'Gaussian',
+    'GlowFlow',
     'HalfMask',
     'ImageFlow',
     'InvertibleConv',
@@ -73,6 +83,7 @@ __all__ = [
     'Transformer',
     'UniformAugmentation',
     'UniformDequantisation',
+    'VariationalDequantisation',
     'alternating',
     'choose',
     'has_output_moments',

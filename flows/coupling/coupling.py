@@ -6,6 +6,9 @@ x = [x_1, x_2] along the last axis,
     z_1 = x_1,   z_2 = tau(x_2; theta(x_1)),   log|det dz/dx| = sum log tau'(x_2; theta(x_1)).
 """
 
+import functools
+from collections.abc import Callable
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -14,6 +17,8 @@ from flows.bijector import WithLogDet
 from flows.coupling.masks import HalfMask, Mask
 from flows.elementwise.transformers import BoundedAffine, Transformer
 
+zero_dense = functools.partial(nn.Dense, kernel_init=nn.initializers.zeros)
+
 
 class Coupling(nn.Module):
     """Condition on one part of the last axis, transform the other.
@@ -21,16 +26,18 @@ class Coupling(nn.Module):
     For vectors and for channel-last images.
 
     Attributes:
-        conditioner: module from x_1 to features with the same leading axes. The layer after it is
-            the coupling's own: dense on the last axis (for images a 1x1 convolution) and
-            zero-initialised, so that the coupling starts as the identity.
+        conditioner: module or function from x_1 to features with the same leading axes.
         transformer: tau.
         mask: which part is which.
+        last: from a width to the layer after the conditioner, zero-initialised, so that the
+            coupling starts as the identity; by default dense on the last axis, for images a 1x1
+            convolution.
     """
 
-    conditioner: nn.Module
+    conditioner: Callable[[jax.Array], jax.Array]
     transformer: Transformer = BoundedAffine()
     mask: Mask = HalfMask()
+    last: Callable[..., nn.Module] = zero_dense
 
     def forward_and_log_det(self, x: jax.Array) -> WithLogDet:
         """x: (B, ..., C) -> z of the same shape and log_det (B,)."""
@@ -49,7 +56,7 @@ class Coupling(nn.Module):
     @nn.compact
     def _theta(self, x_1: jax.Array, width: int) -> list[jax.Array]:
         number = self.transformer.num_parameters
-        output = nn.Dense(number * width, kernel_init=nn.initializers.zeros, name='output')
+        output = self.last(number * width, name='output')
         return jnp.split(output(self.conditioner(x_1)), number, axis=-1)
 
     def _split(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
