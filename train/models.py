@@ -105,6 +105,43 @@ def _flow(config: 'ConfigDict', description: 'Description') -> 'contract.Model':
     return ImageFlow(shape=(height, width, channels), flow=flow)
 
 
+def _glow(config: 'ConfigDict', description: 'Description') -> 'contract.Model':
+    from flows import (
+        BoundedAffine,
+        ConvNet,
+        Dequantisation,
+        GlowFlow,
+        ImageFlow,
+        UniformAugmentation,
+        UniformDequantisation,
+        VariationalDequantisation,
+    )
+
+    sizes, levels = config.glow, description.levels
+    assert levels is not None  # of pixels, as preprocessing=levels asks for
+    height, width, channels = description.shape
+    if any(side % 2**sizes.scales for side in (height, width)):
+        raise ValueError(
+            f'config.glow.scales must halve the sides of the images that often without a rest; found {sizes.scales} '
+            f'for {height} x {width}.'
+        )
+    parts: dict[str, Any] = {
+        'conditioner': ConvNet(sizes.width),
+        'transformer': BoundedAffine(sizes.log_scale_bound),
+    }
+    dequantisation: Dequantisation
+    if sizes.dequantisation == 'variational':
+        dequantisation = VariationalDequantisation(levels, **parts)
+    else:
+        dequantisation = UniformDequantisation(levels)
+    return ImageFlow(
+        shape=(height, width, channels),
+        flow=GlowFlow(sizes.scales, sizes.steps, **parts),
+        dequantisation=dequantisation,
+        augmentation=UniformAugmentation(channels=0),
+    )
+
+
 # The published sizes for vectors; those for images are the models' defaults.
 STUDY_VAE_OF_VECTORS = {'hidden': (128,) * 3, 'latent_dim': 4}
 LVAE_OF_VECTORS = {'hidden': (128,) * 3, 'latent_dims': (4,) * 3}
@@ -217,6 +254,7 @@ class Model:
     about: one line. has: names of the flat fields, and of other models' groups of fields, that it has beside those of
     every config. own: its own fields, `config.<name of the model>.<field>`. family: models that are compared with each
     other have one name for it, so that one config sets fields of all of them; empty: it is compared with none.
+    of_levels: whether it gives whole grey levels probabilities: it takes preprocessing=levels, and nothing else.
     """
 
     about: str
@@ -224,6 +262,7 @@ class Model:
     has: tuple[str, ...] = ()
     own: tuple[Field, ...] = ()
     family: str = ''
+    of_levels: bool = False
 
 
 _BOUND = ('kl', 'kl_warmup_steps')
@@ -288,6 +327,18 @@ _FLOW = (
     Field('width', 64, _UNITS, 'channels inside the DenseNet of a coupling, on images'),
     Field('depth', 8, rules.whole(1, rules.MOST_LAYERS), 'blocks of the DenseNet, on images'),
     Field('growth', 16, _UNITS, 'channels that each block of the DenseNet adds, on images'),
+)
+_GLOW = (
+    Field('scales', 2, rules.whole(1, 16), 'L, each halves the sides of the image'),
+    Field('steps', 4, rules.whole(1, rules.MOST_LAYERS), 'K of each scale'),
+    Field('width', 32, _UNITS, "channels inside a coupling's network"),
+    Field('log_scale_bound', 2.0, rules.ABOVE_ZERO, 'largest absolute log-scale of a coupling'),
+    Field(
+        'dequantisation',
+        'uniform',
+        rules.one_of('uniform', 'variational'),
+        'noise within a grey level; variational: its density is learnt',
+    ),
 )
 _STUDY_VAE = (
     Field(
@@ -364,6 +415,7 @@ MODELS = {
         _FLOW,
         'study',
     ),
+    'glow': Model('Glow on grey levels (Kingma, Dhariwal 2018)', _glow, (), _GLOW, of_levels=True),
     'study_vae': Model('VAE of the convergence study', _study_vae, _BOUND, _STUDY_VAE, 'study'),
     'lvae': Model('ladder VAE (Sonderby et al. 2016)', _lvae, _BOUND, _LVAE, 'study'),
     'draw': Model('DRAW (Gregor et al. 2015)', _draw(True, True), _BOUND, _DRAW, 'study'),
@@ -433,6 +485,7 @@ def create(config: 'ConfigDict', description: 'Description') -> 'contract.Model'
     """The Linen module of a config; raises UserError for an unknown name or a field the model refuses."""
     if config.model not in MODELS:
         raise UserError(f'config.model must be one of {", ".join(MODELS)}; found {config.model}.')
+    _check_levels(config)
     try:
         model = MODELS[config.model].build(config, description)
     except ValueError as error:
@@ -443,6 +496,22 @@ def create(config: 'ConfigDict', description: 'Description') -> 'contract.Model'
             f'study_vae); found config.model={config.model}: use config.importance=posterior.'
         )
     return model
+
+
+def _check_levels(config: 'ConfigDict') -> None:
+    """Raise UserError unless a model of whole grey levels gets them, and no other one does."""
+    model, preprocessing = config.model, config.preprocessing
+    if MODELS[model].of_levels and preprocessing != 'levels':
+        raise UserError(
+            f'config.model={model} models whole grey levels and needs config.preprocessing=levels; '
+            f'found {preprocessing}.'
+        )
+    if preprocessing == 'levels' and not MODELS[model].of_levels:
+        known = ', '.join(name for name, row in MODELS.items() if row.of_levels)
+        raise UserError(
+            f'config.preprocessing=levels keeps whole grey levels, which only {known} models; '
+            f'found config.model={model}: use config.preprocessing=none.'
+        )
 
 
 def family(model: str) -> set[str]:
