@@ -58,7 +58,12 @@ class VariationalDequantisation(nn.Module):
 
     def setup(self) -> None:
         self.couplings = [
-            Coupling(self.conditioner.copy(), self.transformer, LastQuarter(), zero_conv3x3)
+            Coupling(
+                self.conditioner.copy(),
+                self.transformer,
+                mask=LastQuarter(),
+                last=zero_conv3x3,
+            )
             for _ in range(self.num_couplings)
         ]
 
