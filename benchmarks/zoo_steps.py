@@ -35,6 +35,8 @@ def preprocessing_of(model):
     """A preset that the model takes images with."""
     if model in BINARY:
         return 'binarise'
+    if MODELS[model].of_levels:
+        return 'levels'
     return 'logit' if model in LOGIT else 'none'
 
 

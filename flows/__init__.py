@@ -30,10 +30,17 @@ from flows.elementwise.transformers import (
     Transformer,
 )
 from flows.flow import Flow
+from flows.image.glow import ConvNet, GlowFlow
 from flows.image.image_flow import DenseNet, ImageFlow, MultiScaleFlow
 from flows.image.invertible_conv import InvertibleConv
 from flows.image.squeeze import Slice, Squeeze
-from flows.image.surjections import StandardUniform, UniformAugmentation, UniformDequantisation
+from flows.image.surjections import (
+    Dequantisation,
+    StandardUniform,
+    UniformAugmentation,
+    UniformDequantisation,
+)
+from flows.image.variational_dequantisation import VariationalDequantisation
 from flows.model import LikelihoodModel
 from flows.neural_spline_flow import autoregressive_spline_flow, coupling_spline_flow
 from flows.permutation import Permutation, Reverse
@@ -62,12 +69,15 @@ __all__ = [
     'BoundedAffine',
     'Chain',
     'ChainFlow',
+    'ConvNet',
     'Coupling',
     'CouplingFlow',
     'DenseNet',
+    'Dequantisation',
     'DiagonalScaling',
     'Flow',
     'Gaussian',
+    'GlowFlow',
     'HalfMask',
     'ImageFlow',
     'InvertibleConv',
@@ -95,6 +105,7 @@ __all__ = [
     'Transformer',
     'UniformAugmentation',
     'UniformDequantisation',
+    'VariationalDequantisation',
     'alternating',
     'autoregressive_spline_flow',
     'choose',

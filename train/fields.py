@@ -35,7 +35,7 @@ TOYS = (
 )
 PRESETS = (
     *('none', 'logit', 'logit_mean', 'logit_rms', 'standardise', 'mean', 'zca', 'unit'),
-    *('pixel_mean', 'binarise'),
+    *('pixel_mean', 'binarise', 'levels'),
 )
 NONLINEARITIES = ('smooth_leaky_relu', 'leaky_tanh', 'elu', 'softplus', 'spline')
 OPTIMIZERS = ('adam', 'adamw', 'adamax', 'sgd', 'equivariant')

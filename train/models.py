@@ -183,6 +183,43 @@ def _two_or_more(config: 'ConfigDict', description: 'Description') -> int:
     return description.num_features
 
 
+def _glow(config: 'ConfigDict', description: 'Description') -> 'contract.Model':
+    from flows import (
+        BoundedAffine,
+        ConvNet,
+        Dequantisation,
+        GlowFlow,
+        ImageFlow,
+        UniformAugmentation,
+        UniformDequantisation,
+        VariationalDequantisation,
+    )
+
+    sizes, levels = config.glow, description.levels
+    assert levels is not None  # of pixels, as preprocessing=levels asks for
+    height, width, channels = description.shape
+    if any(side % 2**sizes.scales for side in (height, width)):
+        raise ValueError(
+            f'config.glow.scales must halve the sides of the images that often without a rest; found {sizes.scales} '
+            f'for {height} x {width}.'
+        )
+    parts: dict[str, Any] = {
+        'conditioner': ConvNet(sizes.width),
+        'transformer': BoundedAffine(sizes.log_scale_bound),
+    }
+    dequantisation: Dequantisation
+    if sizes.dequantisation == 'variational':
+        dequantisation = VariationalDequantisation(levels, **parts)
+    else:
+        dequantisation = UniformDequantisation(levels)
+    return ImageFlow(
+        shape=(height, width, channels),
+        flow=GlowFlow(sizes.scales, sizes.steps, **parts),
+        dequantisation=dequantisation,
+        augmentation=UniformAugmentation(channels=0),
+    )
+
+
 # The published sizes for vectors; those for images are the models' defaults.
 STUDY_VAE_OF_VECTORS = {'hidden': (128,) * 3, 'latent_dim': 4}
 LVAE_OF_VECTORS = {'hidden': (128,) * 3, 'latent_dims': (4,) * 3}
@@ -295,6 +332,7 @@ class Model:
     about: one line. has: names of the flat fields, and of other models' groups of fields, that it has beside those of
     every config. own: its own fields, `config.<name of the model>.<field>`. family: models that are compared with each
     other have one name for it, so that one config sets fields of all of them; empty: it is compared with none.
+    of_levels: whether it gives whole grey levels probabilities: it takes preprocessing=levels, and nothing else.
     """
 
     about: str
@@ -302,6 +340,7 @@ class Model:
     has: tuple[str, ...] = ()
     own: tuple[Field, ...] = ()
     family: str = ''
+    of_levels: bool = False
 
 
 _BOUND = ('kl', 'kl_warmup_steps')
@@ -394,6 +433,18 @@ _RQ_NSF = (
     Field('num_bins', 8, rules.whole(2, 500), 'K, of a spline'),
     Field('bound', 3.0, rules.ABOVE_ZERO, 'B, beyond which the splines are the identity'),
 )
+_GLOW = (
+    Field('scales', 2, rules.whole(1, 16), 'L, each halves the sides of the image'),
+    Field('steps', 4, rules.whole(1, rules.MOST_LAYERS), 'K of each scale'),
+    Field('width', 32, _UNITS, "channels inside a coupling's network"),
+    Field('log_scale_bound', 2.0, rules.ABOVE_ZERO, 'largest absolute log-scale of a coupling'),
+    Field(
+        'dequantisation',
+        'uniform',
+        rules.one_of('uniform', 'variational'),
+        'noise within a grey level; variational: its density is learnt',
+    ),
+)
 _STUDY_VAE = (
     Field(
         'hidden', (), rules.WIDTHS, "widths of the encoder; (): as published for the data's shape"
@@ -484,6 +535,7 @@ MODELS = {
     'rq_nsf': Model(
         'neural spline flow (Durkan et al. 2019)', _rq_nsf, ('prior', 'num_layers'), _RQ_NSF
     ),
+    'glow': Model('Glow on grey levels (Kingma, Dhariwal 2018)', _glow, (), _GLOW, of_levels=True),
     'study_vae': Model('VAE of the convergence study', _study_vae, _BOUND, _STUDY_VAE, 'study'),
     'lvae': Model('ladder VAE (Sonderby et al. 2016)', _lvae, _BOUND, _LVAE, 'study'),
     'draw': Model('DRAW (Gregor et al. 2015)', _draw(True, True), _BOUND, _DRAW, 'study'),
@@ -553,6 +605,7 @@ def create(config: 'ConfigDict', description: 'Description') -> 'contract.Model'
     """The Linen module of a config; raises UserError for an unknown name or a field the model refuses."""
     if config.model not in MODELS:
         raise UserError(f'config.model must be one of {", ".join(MODELS)}; found {config.model}.')
+    _check_levels(config)
     try:
         model = MODELS[config.model].build(config, description)
     except ValueError as error:
@@ -563,6 +616,22 @@ def create(config: 'ConfigDict', description: 'Description') -> 'contract.Model'
             f'study_vae); found config.model={config.model}: use config.importance=posterior.'
         )
     return model
+
+
+def _check_levels(config: 'ConfigDict') -> None:
+    """Raise UserError unless a model of whole grey levels gets them, and no other one does."""
+    model, preprocessing = config.model, config.preprocessing
+    if MODELS[model].of_levels and preprocessing != 'levels':
+        raise UserError(
+            f'config.model={model} models whole grey levels and needs config.preprocessing=levels; '
+            f'found {preprocessing}.'
+        )
+    if preprocessing == 'levels' and not MODELS[model].of_levels:
+        known = ', '.join(name for name, row in MODELS.items() if row.of_levels)
+        raise UserError(
+            f'config.preprocessing=levels keeps whole grey levels, which only {known} models; '
+            f'found config.model={model}: use config.preprocessing=none.'
+        )
 
 
 def family(model: str) -> set[str]:

@@ -89,7 +89,8 @@ def _samples(config: 'ConfigDict', trained: 'Trained', key: 'jax.Array') -> 'Mad
         part[:] = np.asarray(x).reshape(part.shape)
     png = None
     if len(shape) == 3:
-        png = plots.image_grid(samples[:SHOWN], 10)
+        shown = np.asarray(preprocessing.to_display(jax.numpy.asarray(samples[:SHOWN])))
+        png = plots.image_grid(shown, 10)
     elif shape == (2,):
         png = plots.points(samples[:BLOCK])
     what = (

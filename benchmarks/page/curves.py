@@ -11,7 +11,7 @@ from train.reports.markdown import table
 
 SHOWN = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 # Presets whose log-determinant is the same for all data, so that bits per dimension follow from nats of the model.
-CONSTANT_VOLUME = ('none', 'mean', 'zca')
+CONSTANT_VOLUME = ('none', 'mean', 'zca', 'levels')
 
 ABOUT = """Validation by epoch: the negative log-likelihood or negative bound in nats of the model's space, and in bits
 per dimension where the preprocessing has a constant volume. `results/runs/NAME.jsonl` is a copy of a run's

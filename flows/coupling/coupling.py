@@ -9,6 +9,9 @@ With sigma, a transformer whose parameters depend on nothing, z_1 = sigma(x_1), 
 flows", 2019, arXiv:1906.04032.
 """
 
+import functools
+from collections.abc import Callable
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -17,6 +20,8 @@ from flows.bijector import WithLogDet, wide_dtype, zero_log_det
 from flows.coupling.masks import HalfMask, Mask
 from flows.elementwise.transformers import BoundedAffine, Transformer
 
+zero_dense = functools.partial(nn.Dense, kernel_init=nn.initializers.zeros)
+
 
 class Coupling(nn.Module):
     """Condition on one part of the last axis, transform the other.
@@ -24,18 +29,20 @@ class Coupling(nn.Module):
     For vectors and for channel-last images.
 
     Attributes:
-        conditioner: module from x_1 to features with the same leading axes. The layer after it is
-            the coupling's own: dense on the last axis (for images a 1x1 convolution) and
-            zero-initialised, so that the coupling starts as the identity.
+        conditioner: module or function from x_1 to features with the same leading axes.
         transformer: tau.
         mask: which part is which.
         passed: sigma, None for the identity.
+        last: from a width to the layer after the conditioner, zero-initialised, so that the
+            coupling starts as the identity; by default dense on the last axis, for images a 1x1
+            convolution.
     """
 
-    conditioner: nn.Module
+    conditioner: Callable[[jax.Array], jax.Array]
     transformer: Transformer = BoundedAffine()
     mask: Mask = HalfMask()
     passed: Transformer | None = None
+    last: Callable[..., nn.Module] = zero_dense
 
     def forward_and_log_det(self, x: jax.Array) -> WithLogDet:
         """x: (B, ..., C) -> z of the same shape and log_det (B,)."""
@@ -66,7 +73,7 @@ class Coupling(nn.Module):
     @nn.compact
     def _theta(self, x_1: jax.Array, width: int) -> list[jax.Array]:
         number = self.transformer.num_parameters
-        output = nn.Dense(number * width, kernel_init=nn.initializers.zeros, name='output')
+        output = self.last(number * width, name='output')
         return jnp.split(output(self.conditioner(x_1)), number, axis=-1)
 
     @nn.compact

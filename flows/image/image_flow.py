@@ -29,7 +29,7 @@ from flows.elementwise.transformers import BoundedAffine, Transformer
 from flows.image.convolution import Conv3x3
 from flows.image.invertible_conv import InvertibleConv
 from flows.image.squeeze import Slice, Squeeze
-from flows.image.surjections import UniformAugmentation, UniformDequantisation
+from flows.image.surjections import Dequantisation, UniformAugmentation, UniformDequantisation
 from flows.keys import fold_in
 from flows.model import LikelihoodModel, Terms
 
@@ -77,9 +77,11 @@ class MultiScaleFlow(nn.Module):
     transformer: Transformer = BoundedAffine()
 
     def setup(self) -> None:
-        self.steps = [Chain(self._layers()) for _ in range(self.scales)]
+        self.steps = [Chain(self._layers(scale)) for scale in range(self.scales)]
 
-    def _layers(self) -> list[Bijector]:
+    def _layers(self, scale: int) -> list[Bijector]:
+        """Those of one scale; 0 is nearest the data."""
+        del scale
         layers: list[Bijector] = []
         for _ in range(self.couplings):
             coupling = Coupling(self.conditioner.copy(), self.transformer)
@@ -133,7 +135,7 @@ class ImageFlow(LikelihoodModel):
 
     shape: tuple[int, int, int] = (28, 28, 1)
     flow: MultiScaleFlow = MultiScaleFlow()
-    dequantisation: UniformDequantisation = UniformDequantisation(levels=2)
+    dequantisation: Dequantisation = UniformDequantisation(levels=2)
     augmentation: UniformAugmentation = UniformAugmentation()
     base: BaseDensity = Gaussian()
 

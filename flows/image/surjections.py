@@ -13,6 +13,7 @@ over several draws is a bound too, and a tighter one.
 """
 
 import math
+from typing import Protocol
 
 import jax
 import jax.numpy as jnp
@@ -37,6 +38,28 @@ class StandardUniform:
         return uniform(keys, shape, dtype)
 
 
+class Dequantisation(Protocol):
+    """Integers 0 .. levels - 1 to reals on [0, 1): z = (x + u) / levels with u ~ q(u | x) on [0, 1)^D."""
+
+    def forward_and_bound(self, x: jax.Array, keys: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """x: (B, ...) whole numbers, keys (B,) -> z of the same shape and -log q(z | x) (B,)."""
+        ...
+
+    def inverse(self, z: jax.Array) -> jax.Array:
+        """z: (B, ...) reals -> x, the level whose cell holds z; beyond the ends the last one."""
+        ...
+
+
+def into_cell(x: jax.Array, u: jax.Array, levels: int) -> jax.Array:
+    """(x + u) / levels for whole x and u on [0, 1], in the cell [x, x + 1) / levels also after rounding."""
+    return jnp.minimum(x + u, jnp.nextafter(x + 1, x)) / levels
+
+
+def level_of(z: jax.Array, levels: int) -> jax.Array:
+    """The whole x whose cell [x, x + 1) / levels holds z; beyond the ends the last one."""
+    return jnp.clip(jnp.floor(z * levels), 0, levels - 1)
+
+
 @struct.dataclass
 class UniformDequantisation:
     """Integers 0 .. levels - 1 to reals on [0, 1): z = (x + u) / levels with u ~ U[0, 1)^D."""
@@ -45,22 +68,20 @@ class UniformDequantisation:
 
     def forward_and_bound(self, x: jax.Array, keys: jax.Array) -> tuple[jax.Array, jax.Array]:
         """x: (B, ...) whole numbers, keys (B,) -> z of the same shape and -log q(z | x) (B,)."""
-        # Rounding must not carry x + u, u < 1, into the next cell.
-        inside = jnp.nextafter(x + 1, x)
-        z = jnp.minimum(x + uniform(keys, x.shape[1:], x.dtype), inside) / self.levels
+        z = into_cell(x, uniform(keys, x.shape[1:], x.dtype), self.levels)
         log_volume = math.prod(x.shape[1:]) * math.log(self.levels)
         return z, jnp.full(len(x), -log_volume, x.dtype)
 
     def inverse(self, z: jax.Array) -> jax.Array:
         """z: (B, ...) reals -> x, the level whose cell holds z; beyond the ends the last one."""
-        return jnp.clip(jnp.floor(z * self.levels), 0, self.levels - 1)
+        return level_of(z, self.levels)
 
 
 @struct.dataclass
 class UniformAugmentation:
     """Adds channels u ~ U[0, 1), which gives couplings something to condition on: z = [x, u]."""
 
-    channels: int = struct.field(pytree_node=False, default=1)
+    channels: int = struct.field(pytree_node=False, default=1)  # 0: none
 
     def forward_and_bound(self, x: jax.Array, keys: jax.Array) -> tuple[jax.Array, jax.Array]:
         """x: (B, ..., C), keys (B,) -> z (B, ..., C + channels) and -log q(u) = 0 (B,)."""
@@ -70,4 +91,4 @@ class UniformAugmentation:
 
     def inverse(self, z: jax.Array) -> jax.Array:
         """z: (B, ..., C + channels) -> x (B, ..., C)."""
-        return z[..., : -self.channels]
+        return z[..., : z.shape[-1] - self.channels]

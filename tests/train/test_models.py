@@ -24,6 +24,7 @@ from train.models import MODELS
 
 POINTS = {'dataset': 'toy', 'toy_name': '8gaussians'}
 BINARY = {'dataset': 'mnist', 'preprocessing': 'binarise'}
+LEVELS = {'dataset': 'mnist', 'preprocessing': 'levels'}
 
 
 def model_of(**fields):
@@ -103,6 +104,7 @@ def test_a_slope_that_an_activation_does_not_have_is_refused():
         ('study_vae', {'hidden': (32,)}, BINARY),
         ('lvae', {'hidden': (32, 16), 'latent_dims': (4, 2)}, POINTS),
         ('draw', {'hidden': 32, 'latent_dim': 4}, BINARY),
+        ('glow', {'scales': 1, 'steps': 3, 'width': 16}, LEVELS),
     ],
 )
 def test_sizes_of_every_model_can_be_set(model, sizes, seen):
@@ -126,10 +128,34 @@ def test_scales_that_the_image_cannot_be_halved_to_are_refused():
         model_of(model='flow', flow={'scales': 4}, **BINARY)
 
 
+@pytest.mark.parametrize(
+    ('fields', 'sentence'),
+    [
+        (
+            {'model': 'glow', 'glow.scales': 3, **LEVELS},
+            r'config\.glow\.scales .* found 3 for 28 x 28',
+        ),
+        ({'model': 'glow', **BINARY}, 'glow .* needs config.preprocessing=levels; found binarise'),
+        ({'model': 'nice', **LEVELS}, 'only glow models; found config.model=nice: use .*=none'),
+    ],
+)
+def test_grey_levels_are_for_glow_and_halved_without_a_rest(fields, sentence):
+    with pytest.raises(UserError, match=sentence):
+        model_of(**fields)
+
+
+def test_learnt_dequantisation_has_parameters_of_its_own():
+    uniform, variational = (
+        count(model='glow', **{'glow.dequantisation': name}, **LEVELS)
+        for name in ('uniform', 'variational')
+    )
+    assert variational > uniform
+
+
 @pytest.mark.parametrize('name', MODELS)
 def test_every_model_keeps_the_contract(name):
     binary = {} if name in ('mlp_flow', 'nice') else {**BINARY, 'vae.output_dist': 'bernoulli'}
-    model = model_of(model=name, **binary)
+    model = model_of(model=name, **(LEVELS if name == 'glow' else binary))
     kept = [contract.Model]
     kept += [] if model.exact else [contract.BoundedModel]
     kept += [contract.LatentVariableModel] if model.has_posterior else []

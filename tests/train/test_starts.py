@@ -26,7 +26,10 @@ FEWEST_ROWS = 2000  # more than the 784 directions that a layer may whiten
 LARGEST_KL = 10
 SHARED_NETWORKS = ('sa_vae', 'hf', 'iaf', 'draw2', 'draw3', 'draw4')
 # Configs of which another has the same model on data of the same form.
-TWINS = ('fashion_mnist', 'mnist_published', 'hepmass', 'miniboone', 'bsds300')
+TWINS = (
+    *('fashion_mnist', 'mnist_published', 'hepmass', 'miniboone', 'bsds300'),
+    *('glow_fashion_mnist', 'glow_svhn'),
+)
 # Sizes of the short form; those of whole numbers are upper bounds.
 SHORT = {
     'batch_size': 16,
@@ -37,6 +40,8 @@ SHORT = {
     'flow.depth': 2,
     'flow.scales': 2,
     'flow.couplings_per_scale': 1,
+    'glow.steps': 1,
+    'glow.width': 8,
     'vae.z_dim': 8,
     'vae.hidden_dim': 64,
     'iaf.iaf_dim': 32,

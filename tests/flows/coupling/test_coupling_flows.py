@@ -15,6 +15,7 @@ from flows.coupling.mlp import MLPConditioner, ResidualMLP
 from flows.coupling.real_nvp import real_nvp
 from flows.elementwise.transformers import BoundedAffine, RationalQuadraticSpline
 from flows.image import surjections
+from flows.image.glow import ConvNet, GlowFlow
 from flows.image.image_flow import DenseNet, ImageFlow, MultiScaleFlow
 from flows.image.invertible_conv import InvertibleConv
 from flows.image.squeeze import Slice, Squeeze
@@ -97,8 +98,12 @@ def test_inverse_and_log_det_against_autodiff(name, x64):
     np.testing.assert_allclose(inverse_log_det, -log_det, rtol=0, atol=1e-9)
 
 
-def test_multi_scale_flow_is_a_bijector(x64):
-    flow, shape = MultiScaleFlow(2, 1, DenseNet(4, 1, 2)), (4, 4, 2)
+@pytest.mark.parametrize(
+    ('flow', 'shape'),
+    [(MultiScaleFlow(2, 1, DenseNet(4, 1, 2)), (4, 4, 2)), (GlowFlow(2, 1, ConvNet(3)), (4, 4, 1))],
+    ids=['image flow', 'glow'],
+)
+def test_multi_scale_flow_is_a_bijector(flow, shape, x64):
     x = jax.random.normal(jax.random.key(1), (2, *shape), jnp.float64)
     variables = moved(forward_init(flow, x))
 
@@ -231,6 +236,10 @@ def test_augmentation_adds_channels_that_cost_nothing():
     z, bound = UniformAugmentation(2).forward_and_bound(x, example_keys(3))
     assert z.shape == (3, 4, 2, 5)
     np.testing.assert_array_equal(UniformAugmentation(2).inverse(z), x)
+    np.testing.assert_array_equal(bound, 0)
+    z, bound = UniformAugmentation(0).forward_and_bound(x, example_keys(3))
+    np.testing.assert_array_equal(z, x)
+    np.testing.assert_array_equal(UniformAugmentation(0).inverse(z), x)
     np.testing.assert_array_equal(bound, 0)
 
 

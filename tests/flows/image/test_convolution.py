@@ -7,7 +7,7 @@ import pytest
 from flows.image.convolution import Conv3x3
 
 
-@pytest.mark.parametrize('shape', [(2, 5, 4, 3), (1, 1, 1, 2), (2, 1, 6, 1)])
+@pytest.mark.parametrize('shape', [(2, 5, 4, 3), (1, 1, 1, 2), (2, 1, 6, 1), (2, 3, 4, 9)])
 def test_3x3_convolution_and_its_gradients_are_those_of_flax(x64, shape):
     x = jax.random.normal(jax.random.key(0), shape, jnp.float64)
     ours, theirs = Conv3x3(7), nn.Conv(7, (3, 3), param_dtype=jnp.float64)

@@ -11,8 +11,9 @@ from train.data.preprocessing import Preprocessing
 TABLES = ['power', 'gas', 'hepmass', 'miniboone', 'bsds300']
 IMAGES = ['cifar10', 'fashion_mnist']
 NICE = ['nice_mnist', 'nice_fashion_mnist', 'nice_svhn', 'nice_cifar10']
+GLOW = ['glow_mnist', 'glow_fashion_mnist', 'glow_svhn', 'glow_cifar10']
 PYTORCH = ['nice_mnist', 'nice_svhn', 'nice_cifar10']
-VARIANTS = [(name, variant) for name in TABLES + IMAGES + NICE for variant in ('', 'smoke')]
+VARIANTS = [(name, variant) for name in TABLES + IMAGES + NICE + GLOW for variant in ('', 'smoke')]
 VARIANTS += [(name, 'pytorch') for name in PYTORCH]
 
 
@@ -31,7 +32,7 @@ def test_config_describes_an_experiment_that_can_start(name, variant):
     assert Preprocessing.template(config, experiment.description) is not None
 
 
-@pytest.mark.parametrize('name', TABLES + IMAGES + NICE)
+@pytest.mark.parametrize('name', TABLES + IMAGES + NICE + GLOW)
 def test_smoke_variant_is_one_epoch_of_few_steps(name):
     config = config_of(name, 'smoke')
     assert config.epochs == 1
@@ -46,7 +47,7 @@ def test_pytorch_variant_takes_about_25_000_steps_of_200(name):
     assert steps == pytest.approx(25_000, rel=0.01)
 
 
-@pytest.mark.parametrize('name', TABLES + IMAGES + NICE)
+@pytest.mark.parametrize('name', TABLES + IMAGES + NICE + GLOW)
 def test_docstring_has_the_command_and_the_source(name):
     text = importlib.import_module(f'configs.{name}').__doc__
     assert f'python -m train.main --config=configs/{name}.py' in text

@@ -20,6 +20,8 @@ SMALL = {
     'iaf.iaf_dim': 8,
     'nice.hidden_units': 8,
     'factor_analysis.num_factors': 1,
+    'glow.width': 4,
+    'glow.steps': 1,
     'num_samples': 100,
     'batch_size': 4,
     'eval_batch_size': ROWS,
@@ -30,6 +32,7 @@ BINARY = {'dataset': 'digits', 'preprocessing': 'binarise'}
 # What the models see that cannot see points in the plane; 'flow', 'study_vae' and 'lvae' can see either.
 FIELDS = {name: IMAGES for name in ('nice', 'vae', 'sa_vae', 'hf', 'iaf', 'vlae')}
 FIELDS |= {name: BINARY for name in ('draw', 'draw2', 'draw3', 'draw4')}
+FIELDS |= {'glow': {'dataset': 'digits', 'preprocessing': 'levels'}}
 
 
 # Much like another one.

@@ -24,6 +24,7 @@ from train.data.preprocessing.encoders import (
     Encoder,
     Flip,
     Identity,
+    Keep,
     Scale,
 )
 from train.data.preprocessing.units import Units
@@ -33,7 +34,7 @@ from train.errors import UserError
 
 class Preset(NamedTuple):
     # Of images; real numbers stay as they are.
-    encoder: type[Dequantise] | type[Scale] | type[Binarise]
+    encoder: type[Dequantise] | type[Scale] | type[Keep] | type[Binarise]
     bijectors: tuple[str, ...] = ()  # in the order in which data meet them
 
 
@@ -48,6 +49,7 @@ PRESETS = {
     'unit': Preset(Scale),
     'pixel_mean': Preset(Scale, ('mean',)),
     'binarise': Preset(Binarise),
+    'levels': Preset(Keep),
 }
 REAL = ('none', 'standardise', 'mean', 'zca')  # the presets for real-valued data
 RANGED = REAL  # the presets that may come after `symmetric_range`
@@ -137,14 +139,15 @@ class Preprocessing:
         return y, log_det
 
     def to_display(self, t: jax.Array) -> jax.Array:
-        """t (B, D) in data space as pictures show it: pixels clipped to [0, 1]."""
-        return jnp.clip(t, 0, 1) if self.units.is_image else t
+        """t (B, D) in data space as pictures show it: pixels from black, 0, to white, 1, clipped."""
+        return jnp.clip(t / self.units.white, 0, 1) if self.units.is_image else t
 
 
 UNITS: dict[type, Callable[[int], Units]] = {
     Dequantise: Units,
     Scale: lambda levels: Units(None, pixels=True),
     Binarise: lambda levels: Units(1),
+    Keep: lambda levels: Units(1, white=levels - 1),
 }
 
 

@@ -68,6 +68,18 @@ class Scale:
 
 
 @dataclass(frozen=True)
+class Keep:
+    """The integers 0 .. levels - 1 themselves, for models that give whole grey levels probabilities."""
+
+    levels: int
+
+    def encode(self, raw: jax.Array | np.ndarray, keys: jax.Array, training: bool) -> jax.Array:
+        """raw (B, D) integers -> the same numbers as reals; keys are not used."""
+        del keys, training
+        return jnp.asarray(raw.astype(_float_type()))
+
+
+@dataclass(frozen=True)
 class Binarise:
     """x in {0, 1} with P(x = 1) = p / (levels - 1), drawn anew with every key.
 

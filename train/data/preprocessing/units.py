@@ -8,15 +8,17 @@ from dataclasses import dataclass
 class Units:
     """Units of log-densities in data space.
 
-    `levels`: grey levels of quantised data, whose data space is (0, 1)^D; 1 for binary data, of
-    which a model gives probabilities, so that there is no volume to account for; None for
-    real-valued data, whose data space is that of the stored numbers. `pixels`: the numbers are
+    `levels`: grey levels of quantised data, whose data space is (0, 1)^D; 1 for binary data and
+    whole grey levels, of which a model gives probabilities, so that there is no volume to account
+    for; None for real-valued data, whose data space is that of the stored numbers. `pixels`: the numbers are
     images, to be clipped to [0, 1] for display, also where `levels` is None: pixels that were not
-    dequantised have a density, unbounded above, and no bits per dimension.
+    dequantised have a density, unbounded above, and no bits per dimension. `white`: the largest
+    value of a pixel.
     """
 
     levels: int | None
     pixels: bool = False
+    white: int = 1
 
     @property
     def is_image(self) -> bool:

@@ -265,6 +265,15 @@ def test_binary_data_are_measured_in_bits_without_a_volume():
     assert units.bits_per_dim(-64 * math.log(2), 64) == pytest.approx(1)
 
 
+def test_whole_grey_levels_stay_and_are_shown_between_black_and_white():
+    source = data.load(config()).source('train')
+    preprocessing, pixels = template(config(preprocessing='levels')), source.gather(np.arange(9))
+    np.testing.assert_array_equal(preprocessing.encode(pixels, keys(9), True), pixels)
+    shown = preprocessing.to_display(jnp.array([[0.0, 4.0, 16.0, 17.0]]))
+    np.testing.assert_array_equal(shown, [[0, 0.25, 1, 1]])
+    assert preprocessing.units.bits_per_dim(-64 * math.log(17), 64) == pytest.approx(math.log2(17))
+
+
 def test_mirrored_images_are_dequantised_like_the_others():
     settings = config(dataset='cifar10', preprocessing='none', flip=True)
     preprocessing = template(settings)
