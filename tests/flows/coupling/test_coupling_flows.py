@@ -89,7 +89,7 @@ def test_inverse_and_log_det_against_autodiff(name, x64):
         def flat(row):
             return forward(row.reshape(1, *shape[1:]))[0].reshape(-1)
 
-        jacobian = jax.vmap(jax.jacfwd(flat))(x.reshape(len(x), -1))
+        jacobian = jax.vmap(jax.jacrev(flat))(x.reshape(len(x), -1))
         return log_det, jnp.linalg.slogdet(jacobian)[1], *inverse(z)
 
     log_det, expected, back, inverse_log_det = both_ways(x)
@@ -115,7 +115,7 @@ def test_multi_scale_flow_is_a_bijector(flow, shape, x64):
             row = row.reshape(1, *shape)
             return flow.apply(variables, row, method='forward_and_log_det')[0][0]
 
-        jacobian = jax.vmap(jax.jacfwd(flat))(x.reshape(2, -1))
+        jacobian = jax.vmap(jax.jacrev(flat))(x.reshape(2, -1))
         back = flow.apply(variables, z, shape, method='inverse_and_log_det')
         return log_det, jnp.linalg.slogdet(jacobian)[1], *back
 
