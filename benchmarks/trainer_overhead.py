@@ -2,8 +2,8 @@
 
     python -m benchmarks.trainer_overhead [--rows=12800] [--rounds=7]
 
-Both sides train the flow of `configs/mnist.py` on the same number of random images of MNIST's size. One is the epoch of
-`train.main`: drawing the order, gathering and reading ahead, metrics, finite checks, signals, progress. The other is a
+Both sides train the flow of `configs/mnist.py:fixed` on the same number of random images of MNIST's size. One is the
+epoch of `train.main`: drawing the order, gathering and reading ahead, metrics, finite checks, signals, progress. The other is a
 bare loop over the same compiled step, its batches in memory already. Validation and checkpoints, which the trainer
 makes once an epoch, are in neither.
 """
@@ -62,7 +62,7 @@ def main():
     parser.add_argument('--rows', type=int, default=12_800)
     parser.add_argument('--rounds', type=int, default=7)
     options = parser.parse_args()
-    config = ml_collections.FrozenConfigDict(mnist.get_config())
+    config = ml_collections.FrozenConfigDict(mnist.get_config('fixed'))
     experiment = experiments.create(config)
     data = RandomData(options.rows)
     source = data.source('train')

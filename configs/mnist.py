@@ -1,10 +1,10 @@
-"""MLP flow on MNIST (Gresele et al. 2020, arXiv:2006.15090), whitening start, equivariant relative gradient.
+"""MLP flow on MNIST (Gresele et al. 2020, arXiv:2006.15090), learnt activations, equivariant relative gradient.
 
     python -m train.main --config=configs/mnist.py
 
-Logit space, lambda 1e-6, 50,000 / 10,000 / 10,000. Published, with the relative gradient and Adam: -1375.2 +- 1.4 nats
-(2.029 bits per dimension). Obtained: -1215.5 +- 1.8 (1.736), 7 minutes on two CPU cores. Slope, learning rate, prior,
-depth and the way to the gradient were chosen on the validation split; RESULTS.md has what was compared.
+Logit space, lambda 1e-6, 50,000 / 10,000 / 10,000. Published, two layers of fixed activations, the relative gradient and
+Adam: -1375.2 +- 1.4 nats (2.029 bits per dimension). Obtained: OBTAINED. The way to the gradient and the activations were
+chosen on the validation split; RESULTS.md has what was compared.
 """
 
 from ml_collections import ConfigDict
@@ -13,20 +13,30 @@ from train import config as defaults
 
 
 def get_config(variant: str = '') -> ConfigDict:
-    """The experiment, or its `smoke` variant that ends in seconds."""
+    """The experiment, its `fixed` variant without learnt activations, or its `smoke` variant that ends in seconds."""
     config = defaults.get_config()
     config.dataset = 'mnist'
     config.preprocessing = 'logit'
-    config.alpha = 0.2
+    config.nonlinearity = 'spline'
+    config.alpha = 1.0  # the identity at first
+    config.mlp_flow.reach = 6.0
     config.mlp_flow.start = 'whiten'
     config.mlp_flow.gradient = 'equivariant'
     config.optimizer = 'equivariant'
     config.lr = 1e-3
-    config.warmup = 1000
+    config.warmup = 200
     config.schedule = 'cosine'
-    config.schedule_steps = 78_000
-    config.epochs = 200
-    config.generation_every = 50
+    config.schedule_steps = 7800
+    config.epochs = 20
     config.eval_batch_size = 5000  # each call factors every W
+    fixed = {
+        'nonlinearity': 'smooth_leaky_relu',
+        'alpha': 0.2,
+        'warmup': 1000,
+        'schedule_steps': 78_000,
+        'epochs': 200,
+        'generation_every': 50,
+        'mlp_flow': {'reach': 4.0},
+    }
     smoke = {'epochs': 1, 'schedule_steps': 390, 'warmup': 50}
-    return defaults.with_variant(config, variant, {'smoke': smoke})
+    return defaults.with_variant(config, variant, {'fixed': fixed, 'smoke': smoke})

@@ -14,7 +14,7 @@ from train import config as defaults
 
 def get_config(variant: str = '') -> ConfigDict:
     """The experiment, or its `smoke` variant that ends in seconds."""
-    config = mnist.get_config()
+    config = mnist.get_config('fixed')
     config.num_layers = 4
     config.alpha = 0.3
     config.mlp_flow.gradient = 'amortised'
