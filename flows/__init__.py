@@ -6,7 +6,7 @@ On import XLA_FLAGS gets what jaxlib 0.10.2 needs to compute rightly on a CPU, s
 from flows import compiler
 from flows.actnorm import ActNorm
 from flows.base_densities import BaseDensity, Gaussian, Logistic
-from flows.bijector import Bijector, Chain
+from flows.bijector import Bijector, Chain, Conditional
 from flows.choice import choose
 from flows.coupling.additive_coupling import AdditiveCoupling
 from flows.coupling.coupling import Coupling
@@ -19,6 +19,7 @@ from flows.elementwise.rational_quadratic import RationalQuadratic
 from flows.elementwise.spline_activation import SplineActivation
 from flows.elementwise.transformers import BoundedAffine, Transformer
 from flows.flow import Flow
+from flows.gaussian import GaussianFlow
 from flows.image.image_flow import DenseNet, ImageFlow, MultiScaleFlow
 from flows.image.invertible_conv import InvertibleConv
 from flows.image.squeeze import Slice, Squeeze
@@ -45,12 +46,14 @@ __all__ = [
     'Bijector',
     'BoundedAffine',
     'Chain',
+    'Conditional',
     'Coupling',
     'CouplingFlow',
     'DenseNet',
     'DiagonalScaling',
     'Flow',
     'Gaussian',
+    'GaussianFlow',
     'HalfMask',
     'ImageFlow',
     'InvertibleConv',

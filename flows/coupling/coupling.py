@@ -3,25 +3,27 @@
 Dinh, Sohl-Dickstein, Bengio, "Density estimation using Real NVP", 2017, arXiv:1605.08803. With
 x = [x_1, x_2] along the last axis,
 
-    z_1 = x_1,   z_2 = tau(x_2; theta(x_1)),   log|det dz/dx| = sum log tau'(x_2; theta(x_1)).
+    z_1 = x_1,   z_2 = tau(x_2; theta(x_1)),   log|det dz/dx| = sum log tau'(x_2; theta(x_1)),
+
+and theta(x_1, c) in place of theta(x_1) where there is a context c.
 """
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from flows.bijector import WithLogDet
+from flows.bijector import Conditional, WithLogDet
 from flows.coupling.masks import HalfMask, Mask
 from flows.elementwise.transformers import BoundedAffine, Transformer
 
 
-class Coupling(nn.Module):
+class Coupling(Conditional, nn.Module):
     """Condition on one part of the last axis, transform the other.
 
     For vectors and for channel-last images.
 
     Attributes:
-        conditioner: module from x_1 to features with the same leading axes. The layer after it is
+        conditioner: module from x_1, or [x_1, c], to features with the same leading axes. The layer after it is
             the coupling's own: dense on the last axis (for images a 1x1 convolution) and
             zero-initialised, so that the coupling starts as the identity.
         transformer: tau.
@@ -32,25 +34,25 @@ class Coupling(nn.Module):
     transformer: Transformer = BoundedAffine()
     mask: Mask = HalfMask()
 
-    def forward_and_log_det(self, x: jax.Array) -> WithLogDet:
-        """x: (B, ..., C) -> z of the same shape and log_det (B,)."""
+    def forward_and_log_det(self, x: jax.Array, context: jax.Array | None = None) -> WithLogDet:
+        """x: (B, ..., C), context: (B, K) -> z of the shape of x and log_det (B,)."""
         x_1, x_2 = self._split(x)
-        theta = self._theta(x_1, x_2.shape[-1])
+        theta = self._theta(beside(x_1, context), x_2.shape[-1])
         z_2, log_slope = self.transformer.forward_and_log_slope(x_2, theta)
         return self.mask.merge(x_1, z_2), _sum_per_example(log_slope)
 
-    def inverse_and_log_det(self, z: jax.Array) -> WithLogDet:
+    def inverse_and_log_det(self, z: jax.Array, context: jax.Array | None = None) -> WithLogDet:
         """The inverse of `forward_and_log_det`, with its own log_det."""
         z_1, z_2 = self._split(z)
-        theta = self._theta(z_1, z_2.shape[-1])
+        theta = self._theta(beside(z_1, context), z_2.shape[-1])
         x_2, log_slope = self.transformer.inverse_and_log_slope(z_2, theta)
         return self.mask.merge(z_1, x_2), _sum_per_example(log_slope)
 
     @nn.compact
-    def _theta(self, x_1: jax.Array, width: int) -> list[jax.Array]:
+    def _theta(self, known: jax.Array, width: int) -> list[jax.Array]:
         number = self.transformer.num_parameters
         output = nn.Dense(number * width, kernel_init=nn.initializers.zeros, name='output')
-        return jnp.split(output(self.conditioner(x_1)), number, axis=-1)
+        return jnp.split(output(self.conditioner(known)), number, axis=-1)
 
     def _split(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
         if x.shape[-1] < 2:
@@ -58,6 +60,14 @@ class Coupling(nn.Module):
                 f'a coupling needs at least 2 entries on the last axis, found shape {x.shape}.'
             )
         return self.mask.split(x)
+
+
+def beside(x_1: jax.Array, context: jax.Array | None) -> jax.Array:
+    """[x_1, c] along the last axis: c (B, K) stands behind each vector of x_1 (B, ..., D_1), in its dtype."""
+    if context is None:
+        return x_1
+    c = context.astype(x_1.dtype).reshape(len(x_1), *(1,) * (x_1.ndim - 2), -1)
+    return jnp.concatenate([x_1, jnp.broadcast_to(c, (*x_1.shape[:-1], c.shape[-1]))], axis=-1)
 
 
 def _sum_per_example(values: jax.Array) -> jax.Array:
