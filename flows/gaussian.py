@@ -20,8 +20,9 @@ from flows.relative.affine_layer import EPSILON
 class GaussianFlow(Conditional, Flow):
     """Starts where its likelihood is greatest on the rows (N, D) that it is initialised with, each with its class.
 
-    1e-3 is added to the diagonal of each Sigma_c, as to the variances of a whitening start: it is then regular for
-    whatever rows there are. A class without rows starts at mean zero.
+    1e-3 is added to the diagonal of each Sigma_c, as to the variances of a whitening start, so that a class may have
+    fewer rows than dimensions, though in float32 not a handful: where the largest variance is some ten million times
+    that, the start is not finite, and a training ends at its first step. A class without rows starts at mean zero.
 
     Attributes:
         base: density of z; the Gaussian of the formulas by default.
