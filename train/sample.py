@@ -55,9 +55,15 @@ def main(argv: list[str]) -> None:
     """Write an array as .npy and, for images, points in the plane and the spectrum, a picture as .png."""
     del argv
     from train import pretrained
+    from train.errors import UserError
     from train.runtime import compilation, workdir
     from train.step.randomness import purpose_key
 
+    if _CONTEXT.value is not None and (_INPAINT.value or _SPECTRUM.value):
+        raise UserError(
+            '--context is that of samples; found it beside --inpaint, where each image has its own, or --spectrum, '
+            'which has none: leave it out.'
+        )
     folder = workdir.resolve(_WORKDIR.value)
     compilation.use_cache(pretrained.read_config(folder).compilation_cache)
     experiment, state, step = pretrained.restore(folder)
