@@ -3,9 +3,9 @@
     python -m benchmarks.trainer_overhead [--rows=12800] [--rounds=7]
 
 Both sides train the flow of `configs/mnist.py:fixed` on the same number of random images of MNIST's size. One is the
-epoch of `train.main`: drawing the order, gathering and reading ahead, metrics, finite checks, signals, progress. The other is a
-bare loop over the same compiled step, its batches in memory already. Validation and checkpoints, which the trainer
-makes once an epoch, are in neither.
+epoch of `train.main`: drawing the order, gathering and reading ahead, metrics, finite checks, signals, progress. The
+other is a bare loop over the same compiled step, its batches in memory already. Validation and checkpoints, which the
+trainer makes once an epoch, are in neither.
 """
 
 import argparse

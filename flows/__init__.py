@@ -10,7 +10,7 @@ from flows.autoregressive.made import MADE
 from flows.autoregressive.maf import maf
 from flows.autoregressive.mixture import MixtureMADE
 from flows.base_densities import BaseDensity, Gaussian, Logistic
-from flows.bijector import Bijector, Chain
+from flows.bijector import Bijector, Chain, Conditional
 from flows.chain_flow import ChainFlow
 from flows.choice import choose
 from flows.coupling.additive_coupling import AdditiveCoupling
@@ -30,6 +30,7 @@ from flows.elementwise.transformers import (
     Transformer,
 )
 from flows.flow import Flow
+from flows.gaussian import GaussianFlow
 from flows.image.glow import ConvNet, GlowFlow
 from flows.image.image_flow import DenseNet, ImageFlow, MultiScaleFlow
 from flows.image.invertible_conv import InvertibleConv
@@ -69,6 +70,7 @@ __all__ = [
     'BoundedAffine',
     'Chain',
     'ChainFlow',
+    'Conditional',
     'ConvNet',
     'Coupling',
     'CouplingFlow',
@@ -77,6 +79,7 @@ __all__ = [
     'DiagonalScaling',
     'Flow',
     'Gaussian',
+    'GaussianFlow',
     'GlowFlow',
     'HalfMask',
     'ImageFlow',

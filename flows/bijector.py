@@ -1,7 +1,7 @@
 """The contract that every invertible map keeps, and the composition of such maps."""
 
 from collections.abc import Sequence
-from typing import Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import flax.linen as nn
 import jax
@@ -29,6 +29,28 @@ class Bijector(Protocol):
         ...
 
 
+class Conditional:
+    """Base, beside `nn.Module` or `Flow` and named before it, of what depends on a context c (B, C), or on none.
+
+    Both methods of such a bijector or base density take `context=None` as well, and of such a flow every method that
+    takes or gives x.
+    """
+
+    conditional: ClassVar[bool] = True
+
+
+def takes_context(part: object) -> bool:
+    """Whether a part of a flow depends on a context: a `Conditional` does, a `Chain` if one of its layers does."""
+    if isinstance(part, Chain):
+        return any(takes_context(layer) for layer in part.layers)
+    return isinstance(part, Conditional)
+
+
+def handed(part: object, context: jax.Array | None) -> dict[str, Any]:
+    """The keyword arguments that hand a context to a part of a flow, none where it takes no context."""
+    return {'context': context} if takes_context(part) else {}
+
+
 def wide_dtype(x: jax.Array) -> jnp.dtype:
     """The float type of log-densities of x: float32, or float64 where x has it."""
     return jnp.promote_types(x.dtype, jnp.float32)
@@ -53,8 +75,10 @@ def zero_log_det(x: jax.Array) -> jax.Array:
     return jnp.zeros(x.shape[:1], wide_dtype(x))
 
 
-class Chain(nn.Module):
+class Chain(Conditional, nn.Module):
     """z = f_n(... f_2(f_1(x))), the first of `layers` nearest the data; log-determinants add.
+
+    A context goes to each layer that takes one; ValueError where none does.
 
     Attributes:
         layers: bijectors of either kind; Linen modules among them become `layers_0`, `layers_1`,
@@ -63,21 +87,30 @@ class Chain(nn.Module):
 
     layers: Sequence[Bijector]
 
-    def forward_and_log_det(self, x: jax.Array) -> WithLogDet:
-        """From x (B, D) to z (B, D) and log|det dz/dx| (B,)."""
+    def forward_and_log_det(self, x: jax.Array, context: jax.Array | None = None) -> WithLogDet:
+        """From x (B, D), given c (B, C), to z (B, D) and log|det dz/dx| (B,)."""
+        self._check(context)
         log_det = zero_log_det(x)
         for layer in self.layers:
-            x, term = layer.forward_and_log_det(x)
+            x, term = layer.forward_and_log_det(x, **handed(layer, context))
             log_det += term
         return x, log_det
 
-    def inverse_and_log_det(self, z: jax.Array) -> WithLogDet:
-        """From z (B, D) to x (B, D) and log|det dx/dz| (B,)."""
+    def inverse_and_log_det(self, z: jax.Array, context: jax.Array | None = None) -> WithLogDet:
+        """From z (B, D), given c (B, C), to x (B, D) and log|det dx/dz| (B,)."""
+        self._check(context)
         log_det = zero_log_det(z)
         for layer in reversed(self.layers):
-            z, term = layer.inverse_and_log_det(z)
+            z, term = layer.inverse_and_log_det(z, **handed(layer, context))
             log_det += term
         return z, log_det
+
+    def _check(self, context: jax.Array | None) -> None:
+        if context is not None and not takes_context(self):
+            raise ValueError(
+                f'a chain takes a context where one of its layers does, got one of shape {context.shape}: '
+                'leave it out, or add a layer that takes it, such as Coupling.'
+            )
 
 
 def own_copy(component: T) -> T:

@@ -2,12 +2,12 @@
 
 import jax
 
-from flows.bijector import Bijector, Chain, WithLogDet, own_copy
+from flows.bijector import Bijector, Chain, Conditional, WithLogDet, handed, own_copy, takes_context
 from flows.flow import Flow
 
 
-class ChainFlow(Flow, kw_only=True):
-    """z = f_n(... f_2(f_1(x))).
+class ChainFlow(Conditional, Flow, kw_only=True):
+    """z = f_n(... f_2(f_1(x))); a context goes to the layers, and to the base density, that take one.
 
     Attributes:
         num_features: D.
@@ -18,13 +18,18 @@ class ChainFlow(Flow, kw_only=True):
     num_features: int = 2
     layers: tuple[Bijector, ...] = ()
 
+    @property
+    def conditional(self) -> bool:  # type: ignore[override]
+        """Whether any part of it depends on a context."""
+        return any(takes_context(part) for part in (*self.layers, self.base))
+
     def setup(self) -> None:
         self.chain = Chain([own_copy(layer) for layer in self.layers])
 
-    def forward_and_log_det(self, x: jax.Array) -> WithLogDet:
-        """From x (B, D) to z (B, D) and log|det dz/dx| (B,)."""
-        return self.chain.forward_and_log_det(x)
+    def forward_and_log_det(self, x: jax.Array, context: jax.Array | None = None) -> WithLogDet:
+        """From x (B, D), given c (B, C), to z (B, D) and log|det dz/dx| (B,)."""
+        return self.chain.forward_and_log_det(x, **handed(self.chain, context))
 
-    def inverse_and_log_det(self, z: jax.Array) -> WithLogDet:
-        """From z (B, D) to x (B, D) and log|det dx/dz| (B,)."""
-        return self.chain.inverse_and_log_det(z)
+    def inverse_and_log_det(self, z: jax.Array, context: jax.Array | None = None) -> WithLogDet:
+        """From z (B, D), given c (B, C), to x (B, D) and log|det dx/dz| (B,)."""
+        return self.chain.inverse_and_log_det(z, **handed(self.chain, context))

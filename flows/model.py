@@ -16,11 +16,14 @@ class LikelihoodModel(nn.Module):
 
     Attributes:
         exact: whether `log_likelihood` is log p(x), not a bound.
+        conditional: whether the density may be p(x | c): then `objective`, `log_likelihood` and `sample` take
+            `context=None` as well, c (B, C), of `sample` (n, C). See `flows.Conditional`.
         has_posterior: whether there is a posterior over latents, with the methods of `vaes.LatentVariableModel`.
         refinable: whether importance samples can be drawn from `refined` proposals, see `vaes.refined`.
     """
 
     exact: ClassVar[bool]
+    conditional: ClassVar[bool] = False
     has_posterior: ClassVar[bool] = False
     refinable: ClassVar[bool] = False
 

@@ -76,11 +76,11 @@ def evaluate(
     Each look at the test split is counted in the workdir.
     """
     data.require_intact()
-    config, model = experiment.config, experiment.model
+    config, model, known = experiment.config, experiment.model, experiment.description
     looks = count_test_look(workdir, step) if split == 'test' else None
     num_samples = 1 if model.exact else config.num_samples
     values = experiment.evaluator.log_likelihood(
-        state, data.source(split), split, num_samples, config.importance
+        state, data.source(split), split, num_samples, config.importance, known.labelled
     )
     likelihood = result.likelihood(values, state.preprocessing.units, data.num_features)
     entropy = data.entropy
@@ -91,6 +91,7 @@ def evaluate(
         step=step,
         exact=model.exact,
         **likelihood,
+        conditional_on=('label' if known.labelled else 'context') if known.context else None,
         noise_draws=1 if model.exact else None,
         num_samples=None if model.exact else num_samples,
         importance=None if model.exact else config.importance,

@@ -14,12 +14,22 @@ from flows.model import Terms
 Variables: TypeAlias = dict[str, Any]  # the collections of a model by name, `params` among them
 
 
+def given(context: jax.Array | None) -> dict[str, jax.Array]:
+    """The keyword arguments that hand a context c (B, C) to a conditional model, none where there is no context."""
+    return {} if context is None else {'context': context}
+
+
 class Model(Protocol):
     """Every model."""
 
     @property
     def exact(self) -> bool:
         """Whether `log_likelihood` is log p(x). Where it is not, the model is a `BoundedModel`."""
+        ...
+
+    @property
+    def conditional(self) -> bool:
+        """Whether the density may be p(x | c): what takes or gives x then takes `context` as well, see `given`."""
         ...
 
     @property

@@ -55,9 +55,11 @@ class Experiment:
         """Full batches in the training split."""
         return batches.steps_per_epoch(self.description.split_sizes[0], self.config.batch_size)
 
-    def init(self, seed: jax.typing.ArrayLike, examples: jax.Array) -> TrainState:
+    def init(
+        self, seed: jax.typing.ArrayLike, examples: jax.Array, context: jax.Array | None = None
+    ) -> TrainState:
         """A fresh TrainState, see `train.step.state.make_init`."""
-        return make_init(self.model, self.optimizer, ema=self.config.ema)(seed, examples)
+        return make_init(self.model, self.optimizer, ema=self.config.ema)(seed, examples, context)
 
     def train_call(self) -> Callable:
         """A chunk of training steps on all devices, see `train.step.parallel.OneSeed.train_call`."""
@@ -78,9 +80,11 @@ class Experiment:
     def template(self) -> TrainState:
         """The shapes and dtypes of a TrainState, without touching the data."""
         seed = jax.ShapeDtypeStruct((), jnp.uint32)
-        examples = jax.ShapeDtypeStruct((2, self.description.num_features), jnp.float32)
-        state = jax.eval_shape(self.init, seed, examples)
-        return state.replace(preprocessing=Preprocessing.template(self.config, self.description))
+        known = self.description
+        examples = jax.ShapeDtypeStruct((2, known.num_features), jnp.float32)
+        context = jax.ShapeDtypeStruct((2, known.context), jnp.float32) if known.context else None
+        state = jax.eval_shape(self.init, seed, examples, context)
+        return state.replace(preprocessing=Preprocessing.template(self.config, known))
 
 
 def _one_seed(config: Config, devices: on.Devices) -> Layout:
@@ -155,8 +159,8 @@ def initialiser(experiment: Experiment) -> Callable[[Source, Preprocessing, Seed
         preprocessing: Preprocessing, raw: jax.Array, rows: jax.Array, seed: jax.Array
     ) -> TrainState:
         keys = example_keys(seed, 'init', 0, rows)
-        examples, _ = preprocess(preprocessing, raw, keys, training=True)
-        return experiment.init(seed, examples)
+        examples, _, context = preprocess(preprocessing, raw, keys, training=True)
+        return experiment.init(seed, examples, context)
 
     def init(source: Source, preprocessing: Preprocessing, seeds: Seeds) -> TrainState:
         rows = init_rows(seeds.init, len(source), experiment.config.init_examples)

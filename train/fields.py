@@ -80,6 +80,12 @@ DATA = (
     Field('toy_name', 'sine', one_of(*TOYS), 'which density, for dataset=toy'),
     Field('toy_size', 5000, whole(1, MOST_POINTS), 'rows of each split, for dataset=toy'),
     Field('max_rows', 0, whole(0), 'only the first so many rows of each split, to try out; 0: all'),
+    Field(
+        'context',
+        '',
+        Rule(lambda value: value in ('', 'label'), 'be label, or empty'),
+        'label: p(x | class) in place of p(x), for models and datasets that have it',
+    ),
     Field('preprocessing', 'none', one_of(*PRESETS), 'of the data, before the model'),
     Field(
         'logit_lambda',

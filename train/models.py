@@ -325,6 +325,17 @@ def _factor_analysis(config: 'ConfigDict', description: 'Description') -> 'contr
     return FactorAnalysis(description.num_features, **config.factor_analysis)
 
 
+def _gaussian(config: 'ConfigDict', description: 'Description') -> 'contract.Model':
+    from flows import GaussianFlow
+
+    if description.context and not description.labelled:
+        raise ValueError(
+            'config.model=gaussian has a Gaussian for each class and takes the class as its context; found '
+            f'{description.context} numbers of {description.name}: choose another conditional model.'
+        )
+    return GaussianFlow()
+
+
 @dataclasses.dataclass(frozen=True)
 class Model:
     """A row of the registry.
@@ -586,6 +597,7 @@ MODELS = {
             Field('isotropic', False, rules.SWITCH, 'the same noise in every dimension of x'),
         ),
     ),
+    'gaussian': Model('a Gaussian with full covariance, with context=label one a class', _gaussian),
 }
 
 
@@ -610,6 +622,12 @@ def create(config: 'ConfigDict', description: 'Description') -> 'contract.Model'
         model = MODELS[config.model].build(config, description)
     except ValueError as error:
         raise UserError(str(error)) from error
+    if description.context and not model.conditional:
+        raise UserError(
+            'a context needs a model of p(x | c), such as gaussian; found '
+            f'config.model={config.model} and a context of {description.context} numbers with each example of '
+            f'{description.name}: choose such a model, or leave config.context empty.'
+        )
     if config.importance == 'refined' and not model.refinable:
         raise UserError(
             'config.importance=refined needs a model with a posterior over one vector z (vae, sa_vae, hf, iaf, vlae, '

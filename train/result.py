@@ -76,6 +76,8 @@ class Evaluation(Record):
     D: int
     bits_per_dim: float | None = None
     bits_per_dim_2se: float | None = None
+    conditional_on: str | None = None  # 'label' or 'context', of p(x | c)
+    marginal_over_classes: dict[str, Any] | None = None  # of 'label': p(x), see `likelihood`
     noise_draws: int | None = None  # of an exact likelihood
     num_samples: int | None = None  # of a bound, as what follows
     importance: str | None = None
@@ -105,6 +107,12 @@ class Evaluation(Record):
         if self.bits_per_dim is not None:
             details.append(f'{self.bits_per_dim:.3f} bits per dimension')
         details.append('exact' if self.exact else bound(self.to_json()))
+        if self.conditional_on is not None:
+            details.append(f'p(x | {self.conditional_on})')
+        if self.marginal_over_classes is not None:
+            marginal = self.marginal_over_classes
+            p_x = with_error(marginal['nats'], marginal['nats_2se'])
+            details.append(f'marginal over classes, p(x): {p_x} nats')
         if self.N == 1:
             details.append('1 example, which has no error')
         else:
@@ -153,27 +161,37 @@ def mean_and_error(values: np.ndarray) -> tuple[float, float | None]:
 def likelihood(values: Mapping[str, np.ndarray], units: Units, num_features: int) -> dict[str, Any]:
     """The likelihood of a split in the units that make sense for its data.
 
-    values: {'log_likelihood': (N,), 'log_det': (N,)} in nats, and what `importance_sampling` reads. units: of the
-    preprocessing. Data space is [0, 1] or the tabular data's own; bits per dimension are of the grey levels. Errors,
-    '..._2se', are those of a mean over the examples, None for one example.
+    values: {'log_likelihood': (N,), 'log_det': (N,)} in nats, 'marginal_over_classes' (N,), log p(x), where the former
+    is log p(x | class), and what `importance_sampling` reads. units: of the preprocessing. Data space is [0, 1] or
+    the tabular data's own; bits per dimension are of the grey levels. Errors, '..._2se', are those of a mean over the
+    examples, None for one example.
     """
-    model_space, model_error = mean_and_error(values['log_likelihood'])
-    data_space, data_error = mean_and_error(
-        values['log_likelihood'].astype(np.float64) + values['log_det'].astype(np.float64)
-    )
-    figures = {
+    log_p, log_det = values['log_likelihood'], values['log_det']
+    figures = in_units(log_p, log_det, units, num_features)
+    figures |= {'N': len(log_p), 'D': num_features}
+    if 'marginal_over_classes' in values:
+        marginal = in_units(values['marginal_over_classes'], log_det, units, num_features)
+        figures['marginal_over_classes'] = marginal
+    return figures | importance_sampling(values)
+
+
+def in_units(
+    log_p: np.ndarray, log_det: np.ndarray, units: Units, num_features: int
+) -> dict[str, Any]:
+    """Means and errors of log-densities (N,) in model space, in data space and in bits per dimension."""
+    model_space, model_error = mean_and_error(log_p)
+    data_space, data_error = mean_and_error(log_p.astype(np.float64) + log_det.astype(np.float64))
+    figures: dict[str, Any] = {
         'nats': model_space,
         'nats_2se': model_error,
         'nats_data_space': data_space,
         'nats_data_space_2se': data_error,
-        'N': len(values['log_likelihood']),
-        'D': num_features,
     }
     if units.levels:
         figures['bits_per_dim'] = units.bits_per_dim(data_space, num_features)
         error = None if data_error is None else data_error / (num_features * math.log(2))
         figures['bits_per_dim_2se'] = error
-    return figures | importance_sampling(values)
+    return figures
 
 
 def importance_sampling(values: Mapping[str, np.ndarray]) -> dict[str, Any]:

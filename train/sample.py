@@ -1,5 +1,7 @@
 """Draw from a trained run: `python -m train.sample --workdir=FOLDER [--number=100] [--seed=0] [--output=FILE]`.
 
+`--context=3` asks a model of p(x | c) for samples of one class, or of one context, `--context=0.5,-1`; without it
+classes are as frequent as in the training split, and other contexts are those of training rows.
 `--inpaint` fills in hidden parts of ten test images instead, `--spectrum` shows NICE's sorted exp(-s).
 """
 
@@ -32,6 +34,11 @@ _OUTPUT = flags.DEFINE_string(
     None,
     'File without ending; by default samples-, inpainting- or spectrum-<seed> in the workdir.',
 )
+_CONTEXT = flags.DEFINE_string(
+    'context',
+    None,
+    'Class of all samples, or numbers with commas between them, of a model of p(x | c).',
+)
 _INPAINT = flags.DEFINE_bool('inpaint', False, 'Complete ten test images under ten masks.')
 _INPAINT_STEPS = flags.DEFINE_integer('inpaint_steps', 1000, 'Steps of it.', lower_bound=0)
 _SPECTRUM = flags.DEFINE_bool('spectrum', False, 'Plot the scales exp(-s) of NICE, sorted.')
@@ -48,9 +55,15 @@ def main(argv: list[str]) -> None:
     """Write an array as .npy and, for images, points in the plane and the spectrum, a picture as .png."""
     del argv
     from train import pretrained
+    from train.errors import UserError
     from train.runtime import compilation, workdir
     from train.step.randomness import purpose_key
 
+    if _CONTEXT.value is not None and (_INPAINT.value or _SPECTRUM.value):
+        raise UserError(
+            '--context is that of samples; found it beside --inpaint, where each image has its own, or --spectrum, '
+            'which has none: leave it out.'
+        )
     folder = workdir.resolve(_WORKDIR.value)
     compilation.use_cache(pretrained.read_config(folder).compilation_cache)
     experiment, state, step = pretrained.restore(folder)
@@ -79,13 +92,14 @@ def _samples(config: 'ConfigDict', trained: 'Trained', key: 'jax.Array') -> 'Mad
     model, variables, preprocessing = trained
     if not model.is_onto:
         raise UserError(model.warning)
+    context = _context(preprocessing)
     shape = datasets.describe(config).shape
     samples = np.empty((_NUMBER.value, *shape), np.float32)
     for block, start in enumerate(range(0, len(samples), BLOCK)):
         # Counted from the top, away from what models fold in.
         block_key = key if block == 0 else jax.random.fold_in(key, 2**32 - block)
         part = samples[start : start + BLOCK]
-        x = showing.in_data_space(model, variables, preprocessing, block_key, len(part))
+        x = showing.in_data_space(model, variables, preprocessing, block_key, len(part), context)
         part[:] = np.asarray(x).reshape(part.shape)
     png = None
     if len(shape) == 3:
@@ -99,6 +113,20 @@ def _samples(config: 'ConfigDict', trained: 'Trained', key: 'jax.Array') -> 'Mad
         else 'samples'
     )
     return samples, png, f'{_NUMBER.value} {what} are'
+
+
+def _context(preprocessing: 'Preprocessing') -> 'np.ndarray | None':
+    """The context (C,) that is asked for; UserError where the run has none."""
+    from train.errors import UserError
+
+    if _CONTEXT.value is None:
+        return None
+    if preprocessing.context is None:
+        raise UserError(
+            f'--context needs a run of p(x | c), trained with config.context=label; found --context={_CONTEXT.value} '
+            'for a run without: leave it out.'
+        )
+    return preprocessing.context.read(_CONTEXT.value)
 
 
 def _check_memory(config: 'ConfigDict') -> None:

@@ -34,9 +34,9 @@ def main(argv: list[str]) -> None:
     rows = np.arange(min(_ROWS.value, len(source)), dtype=np.int32)
     keys = example_keys(Seeds.of(config).data, 'eval_noise', SPLITS['validation'], rows)
     with jax.default_matmul_precision('highest'):
-        x, _ = preprocess(preprocessing, source.gather(rows), keys, training=False)
+        x, _, context = preprocess(preprocessing, source.gather(rows), keys, training=False)
         key = purpose_key(config.seed, 'sample')
-        checks = verification.check_flow(model, variables, x, key)
+        checks = verification.check_flow(model, variables, x, key, context)
     print(verification.table(checks))
     failed = [check.name for check in checks if not check.passed]
     if failed:

@@ -9,11 +9,11 @@ import flax.linen as nn
 import jax
 
 from flows.autoregressive.made import MADE
-from flows.bijector import WithLogDet, widen
+from flows.bijector import Conditional, WithLogDet, widen
 from flows.elementwise.transformers import Affine, Transformer
 
 
-class Autoregressive(nn.Module):
+class Autoregressive(Conditional, nn.Module):
     """From data to latents at once, back in D steps that cost one evaluation of the network together.
 
     Attributes:

@@ -13,10 +13,10 @@ import numpy as np
 
 from flows.autoregressive.made import MADE
 from flows.base_densities import LOG_2_PI
-from flows.bijector import widen
+from flows.bijector import Conditional, widen
 
 
-class MixtureMADE(nn.Module):
+class MixtureMADE(Conditional, nn.Module):
     """A base density with parameters of its own.
 
     Attributes:

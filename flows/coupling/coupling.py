@@ -3,10 +3,10 @@
 Dinh, Sohl-Dickstein, Bengio, "Density estimation using Real NVP", 2017, arXiv:1605.08803. With
 x = [x_1, x_2] along the last axis,
 
-    z_1 = x_1,   z_2 = tau(x_2; theta(x_1)),   log|det dz/dx| = sum log tau'(x_2; theta(x_1)).
+    z_1 = x_1,   z_2 = tau(x_2; theta(x_1)),   log|det dz/dx| = sum log tau'(x_2; theta(x_1)),
 
-With sigma, a transformer whose parameters depend on nothing, z_1 = sigma(x_1), as in Durkan et al., "Neural spline
-flows", 2019, arXiv:1906.04032.
+and theta(x_1, c) in place of theta(x_1) where there is a context c. With sigma, a transformer whose parameters depend
+on nothing, z_1 = sigma(x_1), as in Durkan et al., "Neural spline flows", 2019, arXiv:1906.04032.
 """
 
 import functools
@@ -16,20 +16,20 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from flows.bijector import WithLogDet, wide_dtype, zero_log_det
+from flows.bijector import Conditional, WithLogDet, wide_dtype, zero_log_det
 from flows.coupling.masks import HalfMask, Mask
 from flows.elementwise.transformers import BoundedAffine, Transformer
 
 zero_dense = functools.partial(nn.Dense, kernel_init=nn.initializers.zeros)
 
 
-class Coupling(nn.Module):
+class Coupling(Conditional, nn.Module):
     """Condition on one part of the last axis, transform the other.
 
     For vectors and for channel-last images.
 
     Attributes:
-        conditioner: module or function from x_1 to features with the same leading axes.
+        conditioner: module or function from x_1, or [x_1, c], to features with the same leading axes.
         transformer: tau.
         mask: which part is which.
         passed: sigma, None for the identity.
@@ -44,10 +44,10 @@ class Coupling(nn.Module):
     passed: Transformer | None = None
     last: Callable[..., nn.Module] = zero_dense
 
-    def forward_and_log_det(self, x: jax.Array) -> WithLogDet:
-        """x: (B, ..., C) -> z of the same shape and log_det (B,)."""
+    def forward_and_log_det(self, x: jax.Array, context: jax.Array | None = None) -> WithLogDet:
+        """x: (B, ..., C), context: (B, K) -> z of the shape of x and log_det (B,)."""
         x_1, x_2 = self._split(x)
-        theta = self._theta(x_1, x_2.shape[-1])
+        theta = self._theta(beside(x_1, context), x_2.shape[-1])
         z_2, log_slope = self.transformer.forward_and_log_slope(x_2, theta)
         log_det = _sum_per_example(log_slope)
         if self.passed is not None:
@@ -57,7 +57,7 @@ class Coupling(nn.Module):
             log_det += _sum_per_example(log_slope)
         return self.mask.merge(x_1, z_2), log_det
 
-    def inverse_and_log_det(self, z: jax.Array) -> WithLogDet:
+    def inverse_and_log_det(self, z: jax.Array, context: jax.Array | None = None) -> WithLogDet:
         """The inverse of `forward_and_log_det`, with its own log_det."""
         x_1, z_2 = self._split(z)
         log_det = zero_log_det(z)
@@ -66,15 +66,15 @@ class Coupling(nn.Module):
                 x_1, self._of_passed(self.passed, x_1)
             )
             log_det += _sum_per_example(log_slope)
-        theta = self._theta(x_1, z_2.shape[-1])
+        theta = self._theta(beside(x_1, context), z_2.shape[-1])
         x_2, log_slope = self.transformer.inverse_and_log_slope(z_2, theta)
         return self.mask.merge(x_1, x_2), log_det + _sum_per_example(log_slope)
 
     @nn.compact
-    def _theta(self, x_1: jax.Array, width: int) -> list[jax.Array]:
+    def _theta(self, known: jax.Array, width: int) -> list[jax.Array]:
         number = self.transformer.num_parameters
         output = self.last(number * width, name='output')
-        return jnp.split(output(self.conditioner(x_1)), number, axis=-1)
+        return jnp.split(output(self.conditioner(known)), number, axis=-1)
 
     @nn.compact
     def _of_passed(self, sigma: Transformer, x_1: jax.Array) -> list[jax.Array]:
@@ -89,6 +89,14 @@ class Coupling(nn.Module):
                 f'a coupling needs at least 2 entries on the last axis, found shape {x.shape}.'
             )
         return self.mask.split(x)
+
+
+def beside(x_1: jax.Array, context: jax.Array | None) -> jax.Array:
+    """[x_1, c] along the last axis: c (B, K) stands behind each vector of x_1 (B, ..., D_1), in its dtype."""
+    if context is None:
+        return x_1
+    c = context.astype(x_1.dtype).reshape(len(x_1), *(1,) * (x_1.ndim - 2), -1)
+    return jnp.concatenate([x_1, jnp.broadcast_to(c, (*x_1.shape[:-1], c.shape[-1]))], axis=-1)
 
 
 def _sum_per_example(values: jax.Array) -> jax.Array:

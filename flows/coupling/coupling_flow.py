@@ -13,7 +13,7 @@ import flax.linen as nn
 import jax
 
 from flows.actnorm import ActNorm
-from flows.bijector import Bijector, Chain, WithLogDet
+from flows.bijector import Bijector, Chain, Conditional, WithLogDet
 from flows.coupling.coupling import Coupling
 from flows.coupling.mlp import MLPConditioner
 from flows.elementwise.transformers import BoundedAffine, Transformer
@@ -21,8 +21,8 @@ from flows.flow import Flow
 from flows.permutation import Reverse
 
 
-class CouplingFlow(Flow):
-    """Couplings, each followed by ActNorm, with reversals between them.
+class CouplingFlow(Conditional, Flow):
+    """Couplings, each followed by ActNorm, with reversals between them; with a context all couplings depend on it.
 
     Attributes:
         num_features: D >= 2.
@@ -45,15 +45,15 @@ class CouplingFlow(Flow):
             layers.append(ActNorm())
         self.chain = Chain(layers)
 
-    def forward_and_log_det(self, x: jax.Array) -> WithLogDet:
-        """From x (B, D) to z_T (B, D) and log|det dz_T/dx| (B,)."""
+    def forward_and_log_det(self, x: jax.Array, context: jax.Array | None = None) -> WithLogDet:
+        """From x (B, D), given c (B, C), to z_T (B, D) and log|det dz_T/dx| (B,)."""
         if x.shape[-1] != self.num_features:
             raise ValueError(
                 f'num_features must be the width of x, found {self.num_features} and x of '
                 f'shape {x.shape}.'
             )
-        return self.chain.forward_and_log_det(x)
+        return self.chain.forward_and_log_det(x, context)
 
-    def inverse_and_log_det(self, z: jax.Array) -> WithLogDet:
-        """From z_T (B, D) to x (B, D) and log|det dx/dz_T| (B,)."""
-        return self.chain.inverse_and_log_det(z)
+    def inverse_and_log_det(self, z: jax.Array, context: jax.Array | None = None) -> WithLogDet:
+        """From z_T (B, D), given c (B, C), to x (B, D) and log|det dx/dz_T| (B,)."""
+        return self.chain.inverse_and_log_det(z, context)

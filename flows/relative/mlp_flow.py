@@ -129,13 +129,20 @@ class MLPFlow(Flow):
                 z, _ = self.s[index].forward_and_log_det(y)
         return numbers
 
-    def objective(self, x: jax.Array, keys: jax.Array | None, step: jax.Array | None) -> Terms:
+    def objective(
+        self,
+        x: jax.Array,
+        keys: jax.Array | None,
+        step: jax.Array | None,
+        context: jax.Array | None = None,
+    ) -> Terms:
         """{'loss', 'nll_without_log_det_W'}, (B,), in nats, for x (B, D).
 
         The second is -(log p(z_L) + sum log s'), the part of the loss -log p(x) that costs O(B D^2)
         to know.
         """
         del keys
+        self._check(context)
         z, log_s, log_det_W = self._forward(x, self._lagged_inverses(x, step))
         nll = -(self.base.log_prob(z) + log_s)
         return {'loss': nll - log_det_W, 'nll_without_log_det_W': nll}

@@ -93,4 +93,9 @@ def rows_like(config, number):
     images = np.clip(np.round(128 + 256 * grey), 0, description.levels - 1).astype(np.uint8)
     images[:, [0, -1]] = 0
     images[:, :, [0, -1]] = 0
-    return ArraySource(images.reshape(number, -1))
+    rows = images.reshape(number, -1)
+    if not description.labelled:
+        return ArraySource(rows)
+    return ArraySource(
+        np.column_stack([rows, np.arange(number) % description.context]).astype(np.uint8)
+    )

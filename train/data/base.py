@@ -29,10 +29,12 @@ class Description:
     licence: str
     origin: str
     mirrored: bool = False  # whether a mirrored image is another image of the same distribution
+    context: int = 0  # C, the width of the context c that a model of p(x | c) is given
+    labelled: bool = False  # a row is x and a class 0 .. C - 1, c its one-hot vector; else x and the C numbers of c
 
     @property
     def num_features(self) -> int:
-        """D, the length of a flattened example."""
+        """D, the length of a flattened example x; the context not counted."""
         return math.prod(self.shape)
 
 

@@ -13,7 +13,7 @@ HEADER: tuple[str, ...] = ('dataset', 'D', *SPLITS, 'prepared here', 'licence', 
 def config_of(dataset: str, **fields: Any) -> SimpleNamespace:
     """The data fields of a config, for one dataset."""
     defaults = {'toy_name': 'sine', 'toy_size': 5000, 'seed': 0, 'seed_data': -1}
-    defaults |= {'source': 'map', 'max_rows': 0}
+    defaults |= {'source': 'map', 'max_rows': 0, 'context': ''}
     places = {'data_dir': '', 'manual_dir': '', 'cache_dir': ''}
     return SimpleNamespace(dataset=dataset, **defaults | places | fields)
 

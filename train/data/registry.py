@@ -1,4 +1,4 @@
-"""Every dataset by name."""
+"""Every dataset by name, without and with the labels of its examples."""
 
 import dataclasses
 import os
@@ -7,7 +7,7 @@ from train.data.base import Config, Data, Dataset, Description
 from train.data.datasets.binarised_mnist import BinarisedMnist
 from train.data.datasets.digits import Digits
 from train.data.datasets.maf.dataset import TABLES
-from train.data.datasets.tfds_images import IMAGES, MNIST
+from train.data.datasets.tfds_images import CIFAR10, FASHION_MNIST, IMAGES, MNIST, SVHN_CROPPED
 from train.data.datasets.toy import ToyDataset
 from train.data.storage.sources import Source, Subset
 from train.errors import UserError
@@ -19,16 +19,24 @@ DATASETS: dict[str, Dataset] = {
     'binarised_mnist': BinarisedMnist(),
     **{dataset.name: dataset for dataset in (*IMAGES, *TABLES)},
 }
+# config.context=label: rows of these end in a class, of which the context is the one-hot vector.
+LABELLED: dict[str, Dataset] = {
+    'digits': Digits(labelled=True),
+    **{
+        dataset.name: dataset.with_labels(10)
+        for dataset in (MNIST, FASHION_MNIST, CIFAR10, SVHN_CROPPED)
+    },
+}
 
 
 def describe(config: Config) -> Description:
     """The `Description` of `config.dataset`, without touching its data."""
-    return _limited(_dataset(config.dataset).describe(config), config.max_rows)
+    return _limited(_dataset(config).describe(config), config.max_rows)
 
 
 def load(config: Config) -> Data:
     """The `Data` of `config.dataset`, prepared first if need be; raises `UserError`."""
-    data = _dataset(config.dataset).load(config)
+    data = _dataset(config).load(config)
     if not config.max_rows:
         return data
 
@@ -46,7 +54,7 @@ def load(config: Config) -> Data:
 
 def locate(config: Config) -> os.PathLike | str | None:
     """The directory that holds `config.dataset` on this machine, or None; '' if it needs none."""
-    return _dataset(config.dataset).locate(config)
+    return _dataset(config).locate(config)
 
 
 def _limited(description: Description, max_rows: int) -> Description:
@@ -58,9 +66,17 @@ def _limited(description: Description, max_rows: int) -> Description:
     return dataclasses.replace(description, split_sizes=sizes)
 
 
-def _dataset(name: str) -> Dataset:
+def _dataset(config: Config) -> Dataset:
+    name = config.dataset
     if name not in DATASETS:
         raise UserError(
             f'unknown dataset {name!r}; config.dataset is one of: {", ".join(sorted(DATASETS))}.'
         )
-    return DATASETS[name]
+    if not config.context:
+        return DATASETS[name]
+    if name not in LABELLED:
+        raise UserError(
+            f'config.context=label needs a dataset with class labels, one of {", ".join(LABELLED)}; found '
+            f'config.dataset={name}: choose one of these, or leave config.context empty.'
+        )
+    return LABELLED[name]

@@ -13,7 +13,7 @@ from ml_collections import FrozenConfigDict as Config
 
 from flows.keys import fold_in
 from flows.model import Terms
-from train.contract import Model
+from train.contract import Model, given
 from train.data import batches
 from train.data.base import Source
 from train.experiment import Experiment
@@ -37,9 +37,10 @@ def examine(
     rows = batch_rows(experiment.config, len(source), step)
     raw = source.gather(rows)
     keys = example_keys(state.seed, 'noise', step, rows)
-    x, _ = preprocess(state.preprocessing, raw, keys, training=True)
+    x, _, context = preprocess(state.preprocessing, raw, keys, training=True)
     with jax.default_matmul_precision(experiment.config.matmul_precision):
-        finding = _find(experiment, state, x, fold_in(keys, MODEL), step)
+        objective = _objective(experiment.model, state, x, fold_in(keys, MODEL), step, context)
+        finding = _find(objective, state, x)
     folder.mkdir(parents=True, exist_ok=True)
     _save(folder / 'batch.npz', {'rows': rows, 'raw': raw, 'x': np.asarray(x)})
     paths = jax.tree_util.tree_leaves_with_path(state.params)
@@ -59,14 +60,11 @@ def batch_rows(config: Config, size: int, step: int) -> np.ndarray:
     return batches.order(size, Seeds.of(config).order, epoch)[first : first + config.batch_size]
 
 
-def _find(
-    experiment: Experiment, state: TrainState, x: jax.Array, keys: jax.Array, step: int
-) -> dict[str, str]:
+def _find(objective: Objective, state: TrainState, x: jax.Array) -> dict[str, str]:
     """{'where', 'term'}: the first number that was not finite, and the logged term that it spoils."""
     if not _finite(x):
         row = int(np.argmin(np.isfinite(np.asarray(x)).all(axis=-1)))
         return {'where': f'row {row} of the batch is not finite after preprocessing', 'term': 'x'}
-    objective = _objective(experiment.model, state, x, keys, step)
     terms = _with_axis(objective)(state.params)
     bad_terms = [name for name, term in terms.items() if name != 'loss' and not _finite(term)]
     # A part says more than the sum that it spoils.
@@ -91,7 +89,12 @@ def _find(
 
 
 def _objective(
-    model: Model, state: TrainState, x: jax.Array, keys: jax.Array, step: int
+    model: Model,
+    state: TrainState,
+    x: jax.Array,
+    keys: jax.Array,
+    step: int,
+    context: jax.Array | None,
 ) -> Objective:
     """The terms as a function of the parameters, in training mode."""
 
@@ -101,6 +104,7 @@ def _objective(
             x,
             keys,
             step,
+            **given(context),
             method='objective',
             mutable=list(state.model_state),
         )

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from train.contract import Model, Variables
+from train.contract import Model, Variables, given
 from train.data.preprocessing import Preprocessing
 from train.errors import UserError
 
@@ -102,9 +102,11 @@ def complete(
     check(model, shape)
     hidden = masks(shape, key)
 
-    def log_density(variables: Variables, preprocessing: Preprocessing, t: jax.Array) -> jax.Array:
+    def log_density(
+        variables: Variables, preprocessing: Preprocessing, c: dict[str, jax.Array], t: jax.Array
+    ) -> jax.Array:
         x, log_det = preprocessing.forward_and_log_det(t)
-        return model.apply(variables, x, None, 1, method='log_likelihood') + log_det
+        return model.apply(variables, x, None, 1, **c, method='log_likelihood') + log_det
 
     @jax.jit
     def run(
@@ -114,7 +116,8 @@ def complete(
         t = preprocessing.encode(raw, jax.random.split(key, n), False)
         images = jnp.tile(t, (len(hidden), 1))
         covered = jnp.repeat(hidden.reshape(len(hidden), -1), n, axis=0)
-        density = jax.tree_util.Partial(log_density, variables, preprocessing)
+        c = given(preprocessing.context_of(jnp.tile(raw, (len(hidden), 1))))
+        density = jax.tree_util.Partial(log_density, variables, preprocessing, c)
         start, completed = inpaint(density, images, covered, key, steps)
         arrays = {'images': images, 'start': start, 'completed': completed}
         densities = {'before': density(start), 'after': density(completed)}

@@ -10,7 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from train.contract import Model, Variables
+from flows.bijector import takes_context
+from train.contract import Model, Variables, given
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,8 +28,14 @@ class Check:
         return self.limit is None or (math.isfinite(self.value) and self.value <= self.limit)
 
 
-def check_flow(model: Model, variables: Variables, x: jax.Array, key: jax.Array) -> list[Check]:
-    """All checks of an exact flow on rows x (N, D) in model space; a list of `Check`.
+def check_flow(
+    model: Model,
+    variables: Variables,
+    x: jax.Array,
+    key: jax.Array,
+    context: jax.Array | None = None,
+) -> list[Check]:
+    """All checks of an exact flow on rows x (N, D) in model space, with their contexts (N, C); a list of `Check`.
 
     The mathematics is checked in float64, where it has to hold to rounding. What float32, in which the model runs,
     loses of it is measured as well, and fails where samples would visibly be wrong.
@@ -40,21 +47,21 @@ def check_flow(model: Model, variables: Variables, x: jax.Array, key: jax.Array)
     with jax.enable_x64(True):
         wide = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), variables)
         x_64 = np.asarray(x, np.float64)
-        for name, error in inverse_errors(model, wide, x_64).items():
+        for name, error in inverse_errors(model, wide, x_64, context).items():
             checks.append(Check(f'inverse error {name}, float64', error, 1e-6))
-        log_det = np.asarray(model.apply(wide, x_64, method='forward_and_log_det')[1])
-        error = np.abs(log_det[:4] - jacobian_log_det(model, wide, x_64[:4])).max()
+        log_det = log_dets(model, wide, x_64, context)
+        few = None if context is None else context[:4]
+        error = np.abs(log_det[:4] - jacobian_log_det(model, wide, x_64[:4], few)).max()
         checks.append(Check('log-determinant against slogdet, nats, float64', error, 1e-6))
-    for name, error in inverse_errors(model, variables, x).items():
+    for name, error in inverse_errors(model, variables, x, context).items():
         checks.append(Check(f'inverse error {name}, float32', error, 0.1))
-    narrow = np.asarray(model.apply(variables, x, method='forward_and_log_det')[1], np.float64)
-    error = np.abs(narrow - log_det).max()
+    error = np.abs(log_dets(model, variables, x, context) - log_det).max()
     checks.append(Check('log-determinant, nats, float32', float(error), 0.05))
     if model.is_onto:
-        error = sample_round_trip(model, variables, key)
+        error = sample_round_trip(model, variables, key, context)
         checks.append(Check('round trip of samples, float32', error, 0.1))
     if x.shape[1] <= 2:
-        error = abs(integral(model, variables, x) - 1)
+        error = abs(integral(model, variables, x, context) - 1)
         checks.append(Check('distance of the integral of the density from 1', error, 1e-2))
     return checks
 
@@ -69,7 +76,23 @@ def condition_numbers(params: Any) -> dict[str, float]:
     return numbers
 
 
-def inverse_errors(model: Model, variables: Variables, x: jax.typing.ArrayLike) -> dict[str, float]:
+def log_dets(
+    model: Model,
+    variables: Variables,
+    x: jax.typing.ArrayLike,
+    context: jax.Array | None,
+) -> np.ndarray:
+    """log|det dz/dx| (N,), float64."""
+    _, log_det = model.apply(variables, x, **given(context), method='forward_and_log_det')
+    return np.asarray(log_det, np.float64)
+
+
+def inverse_errors(
+    model: Model,
+    variables: Variables,
+    x: jax.typing.ArrayLike,
+    context: jax.Array | None = None,
+) -> dict[str, float]:
     """Path -> max |f^-1(f(x)) - x| / max(1, |x|), for each layer on what reaches it and for the whole."""
     errors = {}
 
@@ -77,42 +100,63 @@ def inverse_errors(model: Model, variables: Variables, x: jax.typing.ArrayLike) 
         next_function: Callable[..., Any],
         args: tuple,
         kwargs: dict[str, Any],
-        context: nn.module.InterceptorContext,
+        call: nn.module.InterceptorContext,
     ) -> Any:
         out = next_function(*args, **kwargs)
-        if context.method_name == 'forward_and_log_det':
-            back, _ = context.module.inverse_and_log_det(out[0])
+        if call.method_name == 'forward_and_log_det':
+            of_layer = given(context) if takes_context(call.module) else {}
+            back, _ = call.module.inverse_and_log_det(out[0], **of_layer)
             scale = jnp.maximum(1, jnp.abs(args[0]))
-            name = '/'.join(context.module.path) or 'whole model'
+            name = '/'.join(call.module.path) or 'whole model'
             errors[name] = float((jnp.abs(back - args[0]) / scale).max())
         return out
 
     with nn.intercept_methods(interceptor):
-        model.apply(variables, x, method='forward_and_log_det')
+        model.apply(variables, x, **given(context), method='forward_and_log_det')
     return errors
 
 
-def jacobian_log_det(model: Model, variables: Variables, x: jax.typing.ArrayLike) -> np.ndarray:
+def jacobian_log_det(
+    model: Model,
+    variables: Variables,
+    x: jax.typing.ArrayLike,
+    context: jax.Array | None = None,
+) -> np.ndarray:
     """log|det| of the Jacobian by reverse-mode autodiff, (N,), one row of x (N, D) after another."""
 
-    def forward(row: jax.Array) -> jax.Array:
-        return model.apply(variables, row[None], method='forward_and_log_det')[0][0]
+    def forward(row: jax.Array, c: dict[str, jax.Array]) -> jax.Array:
+        of_row = jax.tree.map(lambda value: value[None], c)
+        return model.apply(variables, row[None], **of_row, method='forward_and_log_det')[0][0]
 
-    return np.linalg.slogdet(jax.lax.map(jax.jacrev(forward), x))[1]
+    jacobians = jax.lax.map(lambda row: jax.jacrev(forward)(*row), (x, given(context)))
+    return np.linalg.slogdet(jacobians)[1]
 
 
 def sample_round_trip(
-    model: Model, variables: Variables, key: jax.Array, number: int = 100
+    model: Model,
+    variables: Variables,
+    key: jax.Array,
+    context: jax.Array | None = None,
+    number: int = 100,
 ) -> float:
-    """max |f^-1(f(x)) - x| / max(1, |x|) over samples x of the model."""
-    x = model.apply(variables, key, number, method='sample')
-    z, _ = model.apply(variables, x, method='forward_and_log_det')
-    back, _ = model.apply(variables, z, method='inverse_and_log_det')
+    """max |f^-1(f(x)) - x| / max(1, |x|) over samples x of the model, given contexts (n, C) by turns."""
+    c = {} if context is None else {'context': jnp.resize(context, (number, context.shape[1]))}
+    x = model.apply(variables, key, number, **c, method='sample')
+    z, _ = model.apply(variables, x, **c, method='forward_and_log_det')
+    back, _ = model.apply(variables, z, **c, method='inverse_and_log_det')
     return float((jnp.abs(back - x) / jnp.maximum(1, jnp.abs(x))).max())
 
 
-def integral(model: Model, variables: Variables, x: jax.Array, log2_points: int = 17) -> float:
+def integral(
+    model: Model,
+    variables: Variables,
+    x: jax.Array,
+    context: jax.Array | None = None,
+    log2_points: int = 17,
+) -> float:
     """The density's integral over the line or the plane, by quasi-Monte Carlo importance sampling.
+
+    Of p(x | c) it is that for the first of the contexts (N, C).
 
     The proposal is a mixture of Cauchy densities around the data x (N, 1 or 2), from a quarter of their width to 4,096
     times it, so that the mass of a model far from its data is found as well.
@@ -130,10 +174,12 @@ def integral(model: Model, variables: Variables, x: jax.Array, log2_points: int 
         cauchy.logpdf(points, centre, width * scale).sum(axis=1) - np.log(len(scales))
         for scale in scales
     ]
-    log_p = jax.lax.map(
-        lambda rows: model.apply(variables, rows, method='log_likelihood'),
-        jnp.asarray(points).reshape(64, -1, num_features),
-    )
+
+    def log_density(rows: jax.Array) -> jax.Array:
+        c = None if context is None else context[:1].repeat(len(rows), axis=0)
+        return model.apply(variables, rows, **given(c), method='log_likelihood')
+
+    log_p = jax.lax.map(log_density, jnp.asarray(points).reshape(64, -1, num_features))
     log_p = np.asarray(log_p, np.float64).reshape(-1)
     return float(np.exp(log_p - np.logaddexp.reduce(log_q, axis=0)).mean())
 

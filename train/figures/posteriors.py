@@ -122,7 +122,7 @@ def _input(
 ) -> tuple[jax.Array, jax.Array]:
     """The model's input (n, D) and keys (n,), the same as in a validation."""
     keys = example_keys(seed, 'eval_noise', SPLITS['validation'], rows)
-    x, _ = preprocess(preprocessing, raw, keys, training=False)
+    x, _, _ = preprocess(preprocessing, raw, keys, training=False)
     return x, fold_in(keys, MODEL)
 
 

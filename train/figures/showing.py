@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from etils import epath
 
-from train.contract import Model, Variables
+from train.contract import Model, Variables, given
 from train.data.base import Description, Source
 from train.data.preprocessing import Preprocessing
 from train.experiment import Experiment
@@ -43,12 +44,26 @@ def draw(
 
 @functools.partial(jax.jit, static_argnames=('model', 'number'))
 def in_data_space(
-    model: Model, variables: Variables, preprocessing: Preprocessing, key: jax.Array, number: int
+    model: Model,
+    variables: Variables,
+    preprocessing: Preprocessing,
+    key: jax.Array,
+    number: int,
+    context: jax.Array | None = None,
 ) -> jax.Array:
-    """`number` samples (n, D), not clipped; images of latent-variable models are the mean of p(x|z)."""
+    """`number` samples (n, D), not clipped; images of latent-variable models are the mean of p(x|z).
+
+    context: (C,), the same for all samples; without one a model of p(x | c) is given contexts drawn as in training.
+    """
     method = 'sample_mean' if of_means(model, preprocessing) else 'sample'
+    contexts = None
+    if context is not None:
+        contexts = jnp.broadcast_to(context[None], (number, len(context)))
+    elif preprocessing.context is not None:
+        key, own_key = jax.random.split(key)
+        contexts = preprocessing.context.draw(own_key, number)
     with jax.default_matmul_precision('highest'):
-        x = model.apply(variables, key, number, method=method)
+        x = model.apply(variables, key, number, **given(contexts), method=method)
         return preprocessing.inverse_and_log_det(x)[0]
 
 
@@ -113,14 +128,15 @@ def show(
 ) -> None:
     """Save and log the pictures of a state (host arrays), `<prefix><name>.png` each.
 
-    `samples`, of data in the plane `samples_density`, of a model with a posterior those of `posteriors`.
+    `samples`; of data in the plane, where there is no context, `samples_density`; of a model with a posterior those of
+    `posteriors`.
     """
     description = experiment.description
     parts = (experiment.model, state.variables, state.preprocessing)
-    data = validation.gather(np.arange(min(POINTS, len(validation))))
+    data = state.preprocessing.examples(validation.gather(np.arange(min(POINTS, len(validation)))))
     key = purpose_key(experiment.config.seed, 'sample')
     drawn = {'samples': samples_png(description, *parts, key, data)}
-    if description.shape == (2,):
+    if description.shape == (2,) and not description.context:
         drawn['samples_density'] = density_png(*parts, data)
     drawn |= posteriors.draw(description, *parts, experiment.seeds.data, validation)
     for name, png in drawn.items():

@@ -3,11 +3,13 @@
 from collections.abc import Callable
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
 from flows.keys import fold_in
-from train.contract import Model, Variables
+from flows.model import Terms
+from train.contract import Model, Variables, given
 from train.data import batches
 from train.data.batches import Source
 from train.diagnostics.inference_gaps import inference_gaps
@@ -45,16 +47,23 @@ class Evaluator:
         split: str,
         num_samples: int,
         importance: str = 'posterior',
+        over_classes: bool = False,
     ) -> Values:
         """'log_likelihood', 'log_det', in nats: model space, and the preprocessing's log-determinant.
 
-        What else there is, see the function `log_likelihood`.
+        What else there is, see the function `log_likelihood`. over_classes: also 'marginal_over_classes', see the
+        function of that name; for one-hot contexts.
         """
 
-        def function(variables: Variables, x: Array, keys: Array) -> dict[str, Array]:
-            return log_likelihood(self._model, variables, x, keys, num_samples, importance)
+        def function(variables: Variables, x: Array, keys: Array, context: Array | None) -> Terms:
+            arguments = (self._model, variables, x, keys, num_samples, importance)
+            values = log_likelihood(*arguments, context)
+            if over_classes and context is not None:
+                number = context.shape[1]
+                values['marginal_over_classes'] = marginal_over_classes(*arguments, number)
+            return values
 
-        name = ('log_likelihood', num_samples, importance)
+        name = ('log_likelihood', num_samples, importance, over_classes)
         return self._evaluate(name, function, state, source, split)
 
     def validation(self, state: TrainState, source: Source, split: str, num_samples: int) -> Values:
@@ -62,9 +71,10 @@ class Evaluator:
         if self._model.exact:
             return self.log_likelihood(state, source, split, num_samples)
 
-        def function(variables: Variables, x: Array, keys: Array) -> dict[str, Array]:
+        def function(variables: Variables, x: Array, keys: Array, context: Array | None) -> Terms:
             def one(sample: Array) -> Array:
-                return self._model.apply(variables, x, fold_in(keys, sample), method='elbo')
+                arguments = (variables, x, fold_in(keys, sample))
+                return self._model.apply(*arguments, **given(context), method='elbo')
 
             return {'log_likelihood': jax.lax.map(one, np.arange(num_samples)).mean(axis=0)}
 
@@ -73,7 +83,8 @@ class Evaluator:
     def gaps(self, state: TrainState, source: Source, split: str, num_samples: int) -> Values:
         """The bound, that of the best posterior, and log p(x), in nats; see `inference_gaps`."""
 
-        def function(variables: Variables, x: Array, keys: Array) -> dict[str, Array]:
+        def function(variables: Variables, x: Array, keys: Array, context: Array | None) -> Terms:
+            del context  # no model with a posterior has one
             return inference_gaps(self._model, variables, x, keys, num_samples)
 
         return self._evaluate(('gaps', num_samples), function, state, source, split)
@@ -88,7 +99,7 @@ class Evaluator:
 
     def _diagnose(self, state: TrainState, raw: Array, rows: Array) -> dict:
         keys = example_keys(self._seed, 'eval_noise', SPLITS['validation'], rows)
-        x, _ = preprocess(state.preprocessing, raw, keys, training=False)
+        x, _, _ = preprocess(state.preprocessing, raw, keys, training=False)
         with jax.default_matmul_precision('highest'):
             return self._model.apply(state.variables, x, method='diagnostics')
 
@@ -125,25 +136,50 @@ class Evaluator:
             state: TrainState, raw: Array, indices: Array, mask: Array
         ) -> dict[str, Array]:
             keys = example_keys(self._seed, 'eval_noise', split, indices)
-            x, log_det = preprocess(state.preprocessing, raw, keys, training=False)
+            x, log_det, context = preprocess(state.preprocessing, raw, keys, training=False)
             with jax.default_matmul_precision('highest'):
-                values = function(state.variables, x, fold_in(keys, MODEL))
+                values = function(state.variables, x, fold_in(keys, MODEL), context)
             return {**values, 'log_det': log_det, 'index': indices, 'mask': mask}
 
         return self._layout.per_example_call(per_example)
 
 
 def log_likelihood(
-    model: Model, variables: Variables, x: Array, keys: Array, num_samples: int, importance: str
-) -> dict[str, Array]:
-    """{'log_likelihood': (B,)} of x (B, D), nats in model space.
+    model: Model,
+    variables: Variables,
+    x: Array,
+    keys: Array,
+    num_samples: int,
+    importance: str,
+    context: Array | None = None,
+) -> Terms:
+    """{'log_likelihood': (B,)} of x (B, D), given the context (B, C) if there is one; nats in model space.
 
     Where importance sampling gives it, with `importance` the name of the proposal, 'effective_sample_size',
     'standard_error' and, from 10 samples on, 'log_likelihood_at_tenth' as well, (B,); see `flows.importance`.
     """
+    arguments, c = (variables, x, keys, num_samples), given(context)
     if model.exact:
-        value = model.apply(variables, x, keys, num_samples, method='log_likelihood')
-        return {'log_likelihood': value}
-    arguments = (x, keys, num_samples, importance)
-    estimate = model.apply(variables, *arguments, method='importance_estimate')
+        return {'log_likelihood': model.apply(*arguments, **c, method='log_likelihood')}
+    estimate = model.apply(*arguments, importance, **c, method='importance_estimate')
     return {name: value for name, value in vars(estimate).items() if value is not None}
+
+
+def marginal_over_classes(
+    model: Model,
+    variables: Variables,
+    x: Array,
+    keys: Array,
+    num_samples: int,
+    importance: str,
+    number: int,
+) -> Array:
+    """log sum_c p(x | c) / C over the C = `number` classes, equally probable, as the field reports it; (B,), nats."""
+
+    def of_class(c: Array) -> Array:
+        context = jnp.broadcast_to(c[None], (len(x), number))
+        values = log_likelihood(model, variables, x, keys, num_samples, importance, context)
+        return values['log_likelihood']
+
+    given_each = jax.lax.map(of_class, jnp.eye(number))
+    return jax.nn.logsumexp(given_each, axis=0) - jnp.log(number)

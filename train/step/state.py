@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import optax
 from flax import struct
 
-from train.contract import Model
+from train.contract import Model, given
 from train.step.randomness import purpose_key
 
 
@@ -50,19 +50,23 @@ class TrainState(struct.PyTreeNode):
 
 def make_init(
     model: Model, optimizer: optax.GradientTransformation, *, ema: float = 0.0
-) -> Callable[[jax.typing.ArrayLike, jax.Array], TrainState]:
-    """Return `init(seed, examples) -> TrainState`.
+) -> Callable[..., TrainState]:
+    """Return `init(seed, examples, context=None) -> TrainState`.
 
     seed: () integer. examples: (N, D) float32, preprocessed training rows, from which layers with a data-dependent
-    start take it. The preprocessing itself is attached by the caller.
+    start take it; context: (N, C), of these rows, for a model of p(x | c). The preprocessing itself is attached by the
+    caller.
     """
 
-    def init(seed: jax.typing.ArrayLike, examples: jax.Array) -> TrainState:
+    def init(
+        seed: jax.typing.ArrayLike, examples: jax.Array, context: jax.Array | None = None
+    ) -> TrainState:
         step = jnp.int32(0)
         keys = jax.random.split(jax.random.fold_in(purpose_key(seed, 'init'), 1), len(examples))
         rngs = {'params': purpose_key(seed, 'init')}
         with jax.default_matmul_precision('highest'):
-            model_state = dict(model.init(rngs, examples, keys, step, method='objective'))
+            variables = model.init(rngs, examples, keys, step, **given(context), method='objective')
+        model_state = dict(variables)
         params = model_state.pop('params')
         return TrainState(
             step=step,

@@ -14,7 +14,7 @@ import optax
 
 from flows.keys import fold_in
 from flows.model import Terms
-from train.contract import Model
+from train.contract import Model, given
 from train.data.preprocessing import Preprocessing
 from train.optim.equivariant import without_moments
 from train.step.parallel import AXIS
@@ -27,11 +27,12 @@ Step = Callable[[TrainState, jax.Array, jax.Array], tuple[TrainState, Metrics]]
 
 def preprocess(
     preprocessing: Preprocessing, raw: jax.Array | np.ndarray, keys: jax.Array, *, training: bool
-) -> tuple[jax.Array, jax.Array]:
-    """Rows as stored (B, D) -> the model's input (B, D) float32 and the log-determinant (B,)."""
+) -> tuple[jax.Array, jax.Array, jax.Array | None]:
+    """Rows as stored -> the model's input x (B, D), log-determinant (B,), float32, and context (B, C) or None."""
     t = preprocessing.encode(raw, fold_in(keys, ENCODE), training)
     with jax.default_matmul_precision('highest'):
-        return preprocessing.forward_and_log_det(t)
+        x, log_det = preprocessing.forward_and_log_det(t)
+    return x, log_det, preprocessing.context_of(raw)
 
 
 def gradient_and_terms(
@@ -39,7 +40,7 @@ def gradient_and_terms(
 ) -> tuple[Any, Terms, dict[str, Any]]:
     """This device's gradient, its named terms (B,) each, and the new model state."""
     keys = example_keys(state.seed, 'noise', state.step, indices)
-    x, _ = preprocess(state.preprocessing, batch, keys, training=True)
+    x, _, context = preprocess(state.preprocessing, batch, keys, training=True)
 
     def mean_loss(params: Any) -> tuple[jax.Array, tuple[Terms, dict[str, Any]]]:
         terms, model_state = model.apply(
@@ -47,6 +48,7 @@ def gradient_and_terms(
             x,
             fold_in(keys, MODEL),
             state.step,
+            **given(context),
             method='objective',
             mutable=list(state.model_state),
         )
@@ -66,7 +68,7 @@ def make_step(
 ) -> Step:
     """Return `step(state, batch, indices) -> (state, metrics)`; axis `batch` has to be bound around it.
 
-    batch: (B, D) rows in the stored dtype; indices: (B,) int32, their rows in the split.
+    batch: (B, ...) rows in the stored dtype; indices: (B,) int32, their rows in the split.
     metrics: name -> (sum, count), summed over the axis; nothing is counted once a number was not finite, and from that
     step on the state does not move.
     """

@@ -24,8 +24,8 @@ def draw(
     """name -> PNG: `samples`, of models with a posterior `reconstructions`, for data in the plane `densities`.
 
     Images: one row of samples for each seed, and two of reconstructions, the data above them. Points in the plane: one
-    panel for each seed, beside the data and their density where it is known. Other data have no picture. All seeds draw
-    from the same noise.
+    panel for each seed, beside the data and their density where it is known; none of p(x | c). Other data have no
+    picture. All seeds draw from the same noise.
 
     best: state of each seed's best epoch on the host, leading axis (seeds, ...) but for what they
     share. trained: (seeds,) bool, whether a seed ever had a best epoch; one that had none is left blank.
@@ -39,7 +39,7 @@ def draw(
         drawn['samples'] = _samples(data, key, seeds, shape)
     if model.has_posterior:
         drawn['reconstructions'] = _reconstructions(data, experiment.seeds.data, seeds, shape)
-    if shape == (2,):
+    if shape == (2,) and not experiment.description.context:
         drawn['densities'] = _densities(data, seeds)
     return drawn
 
@@ -63,7 +63,7 @@ def _samples(data: Data, key: jax.Array, seeds: Seeds, shape: tuple[int, ...]) -
     number = IMAGES if len(shape) == 3 else POINTS
     drawn = _each(seeds, lambda m, v, p: showing.draw(m, v, p, key, number))
     if shape == (2,):
-        points = _rows(data)
+        points = _rows(data)[:, :2]  # behind them there may be a context
         return plots.scatters({'data': points, **drawn}, points)
     blank = np.ones((IMAGES, *shape), np.float32)
     rows = [blank if row is None else row.reshape(-1, *shape) for row in drawn.values()]

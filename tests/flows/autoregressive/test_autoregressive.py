@@ -101,3 +101,22 @@ def test_mixture_of_two_components_integrates_to_one_and_samples_in_order():
     mean = (np.asarray(grid) * p[:, None]).sum(0) / p.sum()
     spread = draws.std(0) / np.sqrt(len(draws))
     assert (np.abs(draws.mean(0) - mean) < 4 * spread + 0.02).all()
+
+
+def test_context_reaches_the_layers_and_the_mixture_of_a_flow(x64):
+    flow = maf(3, 1, MADE(8, 1), base=MixtureMADE(2, MADE(8, 1)))
+    x, c = rows(3), rows(C, 1)
+    keys = jax.random.split(jax.random.key(0), B)
+    variables = moved(flow.init(jax.random.key(0), x, keys, 0, c, method='objective'))
+    of_c = jax.grad(lambda c: flow.apply(variables, x, context=c, method='log_likelihood').sum())(c)
+    assert (np.abs(of_c) > 0).all()
+    for part in ('chain', 'base'):
+        without = jax.tree_util.tree_map_with_path(
+            lambda path, leaf, part=part: (
+                0 * leaf if part in str(path) and 'context' in str(path) else leaf
+            ),
+            variables,
+        )
+        found = flow.apply(without, x, context=c, method='log_likelihood')
+        assert (found != flow.apply(variables, x, context=c, method='log_likelihood')).all()
+    assert flow.apply(variables, jax.random.key(1), B, c, method='sample').shape == x.shape

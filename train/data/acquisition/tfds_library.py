@@ -87,32 +87,33 @@ def preparation_errors() -> tuple[type[Exception], ...]:
     return requests.RequestException, NonMatchingChecksumError, DownloadError
 
 
-def image_blocks(
-    prepared: Prepared, split: str, feature: str, order: str | None = None
-) -> Iterator[np.ndarray]:
-    """Yield the images of a split as uint8 (n, H, W, C), as read or sorted by the feature `order`.
+def example_blocks(
+    prepared: Prepared, split: str, features: Sequence[str], order: str | None = None
+) -> Iterator[Batch]:
+    """Yield the named features of a split, images and classes, as uint8 (n, ...), as read or sorted by `order`.
 
     Raises `UserError` where a file is damaged. A sorted split is read into memory whole.
     """
     tf, _ = libraries()
     rows, n = 0, prepared.splits[split]
     try:
-        batches = _batches(prepared, split, (feature,) if order is None else (feature, order))
-        for batch in batches if order is None else _sorted(batches, feature, order):
-            rows += len(batch[feature])
-            yield batch[feature].astype(np.uint8)
+        batches = _batches(prepared, split, features if order is None else (*features, order))
+        for batch in batches if order is None else _sorted(batches, order):
+            rows += len(batch[features[0]])
+            yield {name: batch[name].astype(np.uint8) for name in features}
     except (tf.errors.OpError, *RECORD_ERRORS) as error:
         raise _damaged(prepared, split, str(error).splitlines()[0]) from error
     if rows != n:
         raise _damaged(prepared, split, f'{rows} examples instead of {n}')
 
 
-def _sorted(batches: Iterable[Batch], feature: str, order: str) -> Iterator[Batch]:
-    whole = [(batch[order], batch[feature]) for batch in batches]
-    keys, images = (np.concatenate(parts) for parts in zip(*whole, strict=True))
-    places = np.argsort(keys, kind='stable')
+def _sorted(batches: Iterable[Batch], order: str) -> Iterator[Batch]:
+    parts = list(batches)
+    whole = {name: np.concatenate([batch[name] for batch in parts]) for name in parts[0]}
+    places = np.argsort(whole[order], kind='stable')
     for start in range(0, len(places), ROWS_PER_READ):
-        yield {feature: images[places[start : start + ROWS_PER_READ]]}
+        some = places[start : start + ROWS_PER_READ]
+        yield {name: values[some] for name, values in whole.items()}
 
 
 def _batches(prepared: Prepared, split: str, features: Sequence[str]) -> Iterator[Batch]:

@@ -5,6 +5,7 @@
 on no run's seed, so that results of different runs stand for the same test images.
 """
 
+import dataclasses
 import functools
 import hashlib
 
@@ -24,12 +25,17 @@ DESCRIPTION = Description(
 )
 
 
+@dataclasses.dataclass(frozen=True)
 class Digits:
-    """A `train.data.base.Dataset` that comes with scikit-learn."""
+    """A `train.data.base.Dataset` that comes with scikit-learn; `labelled`: the digit stands behind its pixels."""
+
+    labelled: bool = False
 
     def describe(self, config: Config) -> Description:
         """The description of the digits; no configuration field changes it."""
         del config
+        if self.labelled:
+            return dataclasses.replace(DESCRIPTION, context=10, labelled=True)
         return DESCRIPTION
 
     def locate(self, config: Config) -> str:
@@ -39,23 +45,23 @@ class Digits:
 
     def load(self, config: Config) -> Data:
         """The digits as `Data`."""
-        del config
-        splits = _splits()
+        splits = _splits(self.labelled)
         return Data(
-            description=DESCRIPTION,
+            description=self.describe(config),
             open_split=lambda split: ArraySource(splits[split]),
             fingerprint=f'digits-{_digest(splits)}',
         )
 
 
 @functools.cache
-def _splits() -> dict[str, np.ndarray]:
+def _splits(labelled: bool) -> dict[str, np.ndarray]:
     from sklearn.datasets import load_digits  # a second of import that only this dataset needs
 
-    images = load_digits().data.astype(np.uint8)
-    order = np.argsort(np.random.Philox(SPLIT_SEED).random_raw(len(images)), kind='stable')
+    digits = load_digits()
+    rows = np.column_stack([digits.data, digits.target]) if labelled else digits.data
+    order = np.argsort(np.random.Philox(SPLIT_SEED).random_raw(len(rows)), kind='stable')
     edges = np.cumsum(DESCRIPTION.split_sizes)[:-1]
-    return dict(zip(SPLITS, np.split(images[order], edges), strict=True))
+    return dict(zip(SPLITS, np.split(rows.astype(np.uint8)[order], edges), strict=True))
 
 
 def _digest(splits: dict[str, np.ndarray]) -> str:

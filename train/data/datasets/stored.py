@@ -43,6 +43,11 @@ class StoredDataset(abc.ABC):
     def name(self) -> str:
         return self.description.name
 
+    @property
+    def cache_name(self) -> str:
+        """What its cache is called: one name for each content."""
+        return self.name
+
     def describe(self, config: Config) -> Description:
         """The description; no configuration field changes it."""
         del config
@@ -76,7 +81,7 @@ class StoredDataset(abc.ABC):
             splits = {
                 split: functools.partial(self.blocks, source, split) for split in self.stored_splits
             }
-            cached = cache.write(directory, source, splits)
+            cached = cache.write(directory, source, splits, self.cache_name)
         logging.info('%s: reading %s', self.name, cached.directory)
         return cached
 
@@ -87,4 +92,4 @@ class StoredDataset(abc.ABC):
             root, key = source.root, source.key
             logging.info('%s: prepared in %s', self.name, source.directory)
         directories = places.cache_directories(config, root)
-        return source, cache.find(directories, self.name, self.version, key)
+        return source, cache.find(directories, self.cache_name, self.version, key)

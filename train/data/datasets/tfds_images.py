@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -27,22 +27,35 @@ class TfdsImages(StoredDataset):
 
     `to_rows`: images as stored (n, H, W, C) uint8 -> rows (n, D) uint8. `order`: a feature whose
     values sort the rows, for a dataset that carries its original order; else rows stand in the
-    order in which TFDS reads them, the same on every machine.
+    order in which TFDS reads them, the same on every machine. `label`: the feature with an example's class, which then
+    stands behind its pixels, see `with_labels`.
     """
 
     feature: str = 'image'
     wheel: Wheel | None = None  # on the package index, with the original files
     order: str | None = None
     to_rows: Callable[[np.ndarray], np.ndarray] = flat
+    label: str = ''
 
     stored_splits = ('train', 'test')
+
+    def with_labels(self, number: int) -> 'TfdsImages':
+        """The same images, each with its class 0 .. number - 1, in a cache of their own."""
+        description = replace(self.description, context=number, labelled=True)
+        return replace(self, description=description, label='label')
+
+    @property
+    def cache_name(self) -> str:
+        return f'{self.name}_{self.label}' if self.label else self.name
 
     def prepare(self, config: Config) -> Prepared:
         return preparation.prepare(config, self.name, self.version, self.wheel)
 
     def blocks(self, prepared: Prepared, split: str) -> Iterator[np.ndarray]:
-        for images in tfds_library.image_blocks(prepared, split, self.feature, self.order):
-            yield self.to_rows(images)
+        features = (self.feature, self.label) if self.label else (self.feature,)
+        for block in tfds_library.example_blocks(prepared, split, features, self.order):
+            rows = self.to_rows(block[self.feature])
+            yield np.column_stack([rows, block[self.label]]) if self.label else rows
 
     def rows(self, cached: Cache, split: str, in_memory: bool) -> Source:
         num_train, num_validation, num_test = self.description.split_sizes

@@ -2,6 +2,8 @@
 
     log p(data space) = log p(model space) + log_det of `forward_and_log_det`
 
+Where a row is x and a context behind it, all this is about x; the context goes to the model by `context_of`.
+
 A `Preprocessing` is a pytree (the fitted arrays are leaves), so it is an argument of compiled
 functions and part of a checkpoint; `template` gives the same tree without data, to restore into.
 """
@@ -16,8 +18,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from train.data.base import Config, Description
-from train.data.preprocessing import fitting
+from train.data.preprocessing import contexts, fitting
 from train.data.preprocessing.bijectors import Bijector
+from train.data.preprocessing.contexts import Context
 from train.data.preprocessing.encoders import (
     Binarise,
     Dequantise,
@@ -63,10 +66,16 @@ class Preprocessing:
     encoder: Encoder = flax.struct.field(pytree_node=False)
     units: Units = flax.struct.field(pytree_node=False)
 
+    @property
+    def context(self) -> Context | None:
+        """How the contexts behind x are read, and drawn; None where a row is x alone."""
+        return None
+
     @classmethod
     def fit(cls, config: Config, description: Description, train_source: Source) -> 'Preprocessing':
         """The preset `config.preprocessing`, fitted on the training split of the dataset described."""
-        preprocessing = cls._empty(config, description)
+        context = contexts.fit(description, train_source) if description.context else None
+        preprocessing = _with_context(cls._empty(config, description), context)
         for name in _steps(config):
             fitted = fitting.STEPS[name].fit(config, preprocessing, train_source)
             bijectors = (*preprocessing.bijectors, fitted)
@@ -79,7 +88,8 @@ class Preprocessing:
         empty, width = cls._empty(config, description), description.num_features
         steps = [fitting.STEPS[name] for name in _steps(config)]
         bijectors = tuple(step.template(config, width) for step in steps)
-        return dataclasses.replace(empty, bijectors=bijectors)
+        context = contexts.template(description) if description.context else None
+        return _with_context(dataclasses.replace(empty, bijectors=bijectors), context)
 
     @staticmethod
     def check(config: Config, description: Description) -> None:
@@ -119,8 +129,16 @@ class Preprocessing:
         return cls(bijectors=(), encoder=encoder, units=UNITS[kind](levels))
 
     def encode(self, raw: jax.Array | np.ndarray, keys: jax.Array, training: bool) -> jax.Array:
-        """raw (B, D) as stored, keys (B,) -> (B, D) in data space; `training` is static."""
-        return self.encoder.encode(raw, keys, training)
+        """Rows as stored, keys (B,) -> x (B, D) in data space; `training` is static."""
+        return self.encoder.encode(self.examples(raw), keys, training)
+
+    def examples(self, raw: contexts.Rows) -> contexts.Rows:
+        """Rows as stored -> their x (B, D), as stored."""
+        return raw if self.context is None else raw[:, : self.context.start]
+
+    def context_of(self, raw: jax.Array | np.ndarray) -> jax.Array | None:
+        """Rows as stored -> their contexts c (B, C), float32; None where they have none."""
+        return None if self.context is None else self.context.of(raw[:, self.context.start :])
 
     def forward_and_log_det(self, t: jax.Array) -> tuple[jax.Array, jax.Array]:
         """t (B, D) in data space -> model space (B, D), log|det| (B,)."""
@@ -141,6 +159,21 @@ class Preprocessing:
     def to_display(self, t: jax.Array) -> jax.Array:
         """t (B, D) in data space as pictures show it: pixels from black, 0, to white, 1, clipped."""
         return jnp.clip(t / self.units.white, 0, 1) if self.units.is_image else t
+
+
+@flax.struct.dataclass
+class WithContext(Preprocessing):
+    """Of rows that are x and a context behind it; `behind` is what is fitted to the latter."""
+
+    behind: Context
+
+    @property
+    def context(self) -> Context:
+        return self.behind
+
+
+def _with_context(preprocessing: Preprocessing, context: Context | None) -> Preprocessing:
+    return preprocessing if context is None else WithContext(**vars(preprocessing), behind=context)
 
 
 UNITS: dict[type, Callable[[int], Units]] = {

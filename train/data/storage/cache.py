@@ -79,13 +79,17 @@ def _open(directory: pathlib.Path) -> Cache | None:
 
 
 def write(
-    directory: pathlib.Path, prepared: Prepared, splits: Mapping[str, Callable[[], Blocks]]
+    directory: pathlib.Path,
+    prepared: Prepared,
+    splits: Mapping[str, Callable[[], Blocks]],
+    name: str = '',
 ) -> Cache:
     """Make the cache of a `Prepared` dataset, unless another process has done so meanwhile.
 
-    `splits` maps a split to a function without arguments that gives its blocks of rows (n, D).
+    `splits` maps a split to a function without arguments that gives its blocks of rows (n, D). `name`: under which it
+    is found, where that is not the dataset's.
     """
-    name, version, key = prepared.name, prepared.version, prepared.key
+    name, version, key = name or prepared.name, prepared.version, prepared.key
     target = pathlib.Path(directory) / f'{name}-{version}-{key}'
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

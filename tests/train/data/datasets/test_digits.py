@@ -6,7 +6,7 @@ import numpy as np
 
 from train import data
 
-CONFIG = SimpleNamespace(dataset='digits', max_rows=0)
+CONFIG = SimpleNamespace(dataset='digits', max_rows=0, context='')
 
 
 def split(opened, name):

@@ -33,6 +33,7 @@ def config(data_dir, cache_dir, **fields):
         'manual_dir': '',
         'source': 'map',
         'max_rows': 0,
+        'context': '',
         'flip': False,
         'symmetric_range': False,
     }
@@ -107,7 +108,7 @@ def test_load_needs_neither_tensorflow_nor_the_prepared_directory(mnist, mnist_c
         import numpy as np
         from train import data
         opened = data.load(SimpleNamespace(
-            dataset='mnist', data_dir='', manual_dir='', cache_dir=sys.argv[1], source='map', max_rows=0))
+            dataset='mnist', data_dir='', manual_dir='', cache_dir=sys.argv[1], source='map', max_rows=0, context=''))
         digest = hashlib.sha256()
         for split in data.SPLITS:
             source = opened.source(split)
@@ -148,7 +149,7 @@ def test_record_cut_short_is_an_error_that_names_the_split(mnist_dir, tmp_path):
     os.truncate(shard, shard.stat().st_size - 100)
     source = prepared_directory.find([broken], 'mnist', VERSION)
     with pytest.raises(UserError, match=r'the test split in .*3\.0\.1 is damaged.*delete'):
-        list(tfds_library.image_blocks(source, 'test', 'image'))
+        list(tfds_library.example_blocks(source, 'test', ['image']))
 
 
 def test_logit_space_is_4620_nats_and_minus_half_a_bit_from_data_space(mnist):

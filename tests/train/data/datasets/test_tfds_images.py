@@ -24,7 +24,7 @@ FIGURES = {
 
 def config(**fields):
     places = {'data_dir': '', 'manual_dir': '', 'cache_dir': '', 'source': 'map', 'max_rows': 0}
-    return SimpleNamespace(**places | fields)
+    return SimpleNamespace(**places | {'context': ''} | fields)
 
 
 @pytest.fixture(scope='session')
@@ -93,6 +93,29 @@ def test_cifar_stands_in_its_original_order_whatever_the_order_of_reading(monkey
     fake = FakeTfds(monkeypatch, tmp_path, image=pictures[order], id=ids[order])
     found = np.concatenate(list(CIFAR10.blocks(fake.found, 'train')))
     np.testing.assert_array_equal(found, pictures.reshape(11, 12))
+
+
+def test_labels_stand_behind_the_images_that_they_belong_to(monkeypatch, tmp_path):
+    order = np.random.default_rng(0).permutation(11)
+    pictures = np.arange(11 * 12, dtype=np.uint8).reshape(11, 2, 2, 3)
+    ids = np.array([f'train_{i:05d}'.encode() for i in range(11)])
+    labels = np.arange(11) % 10
+    features = {'image': pictures[order], 'label': labels[order], 'id': ids[order]}
+    fake = FakeTfds(monkeypatch, tmp_path, **features)
+    found = np.concatenate(list(CIFAR10.with_labels(10).blocks(fake.found, 'train')))
+    assert found.dtype == np.uint8
+    np.testing.assert_array_equal(found, np.column_stack([pictures.reshape(11, 12), labels]))
+
+
+def test_labelled_cache_is_never_taken_for_the_other(tmp_path):
+    for dataset in (MNIST, MNIST.with_labels(10)):
+        other = MNIST.with_labels(10) if dataset is MNIST else MNIST
+        directory = tmp_path / dataset.cache_name
+        source = prepared_directory.Prepared(directory, 'mnist', '3.0.1', {}, 'tfrecord', 'k')
+        splits = {'test': lambda: iter([np.zeros((2, 3), np.uint8)])}
+        cache.write(directory, source, splits, dataset.cache_name)
+        assert cache.find([directory], dataset.cache_name, '3.0.1') is not None
+        assert cache.find([directory], other.cache_name, '3.0.1') is None
 
 
 def test_missing_examples_are_an_error(monkeypatch, tmp_path):

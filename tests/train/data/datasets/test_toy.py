@@ -32,6 +32,7 @@ def config(**fields):
             'seed': 0,
             'seed_data': -1,
             'max_rows': 0,
+            'context': '',
             **fields,
         }
     )

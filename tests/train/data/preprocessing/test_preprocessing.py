@@ -32,6 +32,7 @@ def config(**fields):
             'zca_epsilon': 1e-3,
             'cache_dir': '',
             'max_rows': 0,
+            'context': '',
             **fields,
         }
     )
