@@ -22,6 +22,7 @@ def get_config(variant: str = '') -> ConfigDict:
     config.rq_nsf.width = 128
     config.batch_size = 512
     config.lr = 5e-4
+    config.warmup = 500
     config.grad_clip = 5.0
     config.schedule = 'cosine'
     config.schedule_steps = 38_900

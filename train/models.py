@@ -106,14 +106,14 @@ def _flow(config: 'ConfigDict', description: 'Description') -> 'contract.Model':
 
 
 def _made(config: 'ConfigDict', description: 'Description') -> 'contract.Model':
-    from flows import MADE, MixtureMADE, choose, maf
+    from flows import MADE, Affine, MixtureMADE, choose, maf
     from train.components import BASE_DENSITIES
 
     own = config.made
     network = MADE(own.width, own.depth)
     if own.num_components == 1:
         base = choose('prior', config.prior, BASE_DENSITIES)
-        return maf(description.num_features, 1, network, base=base)
+        return maf(description.num_features, 1, network, Affine(bound=10.0), base=base)
     return maf(description.num_features, 0, base=MixtureMADE(own.num_components, network))
 
 

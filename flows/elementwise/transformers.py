@@ -61,11 +61,10 @@ class BoundedAffine:
 class Affine:
     """z = (x - mu) exp(-alpha) with alpha = bound tanh(raw / bound), theta = (mu, raw).
 
-    Papamakarios et al. 2017, arXiv:1705.07057, where alpha has no bound. One of 10 is out of the way of data, and keeps
-    numbers finite.
+    Papamakarios et al. 2017, arXiv:1705.07057, where alpha has no bound: a few layers of it overflow early in training.
     """
 
-    bound: float = 10.0
+    bound: float = 3.0
     num_parameters: ClassVar[int] = 2
 
     def forward_and_log_slope(self, x: jax.Array, theta: Sequence[jax.Array]) -> WithLogDet:
