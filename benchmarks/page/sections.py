@@ -116,18 +116,18 @@ def study_tests(found):
 
 def comparator_section(section, found):
     """Published figures of other models, and what the runs of a model here obtained on the same data."""
-    records = section.get('records', {})
+    runs = section.get('records', {})
 
     def obtained(row):
         cells = [
-            f'{data}: {likelihood(found[name], section["quantity"])} (`{name}`)'
-            for data, name in records.get(row[0], {}).items()
+            f'{data}: {records.likelihood(found[name], section["quantity"])} (`{name}`)'
+            for data, name in runs.get(row[0], {}).items()
             if name in found
         ]
         return '; '.join(cells)
 
     about = f'{section["about"]} {section["reason"]}. Source: {section["source"]}.'
-    if not records:
+    if not runs:
         return [about, table(section['columns'], section['rows'])]
     rows = [[*row, obtained(row)] for row in section['rows']]
     return [about, table([*section['columns'], 'obtained here, test'], rows)]
