@@ -4,7 +4,7 @@
 
 It needs a Linen module with the methods of `flows.LikelihoodModel`, and a row of `train.models.MODELS`: what `--list`
 says of it, how it is built from a config, and the fields that it has of its own. In the repository the module would be
-a file of flows/ or vaes/, the row would stand in train/models.py, and the last function would be a file of configs/.
+a file of flows/ or vaes/, the row would stand in train/models/, and the last function would be a file of configs/.
 """
 
 import sys

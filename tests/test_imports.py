@@ -19,13 +19,16 @@ ARROWS = {
 }
 TENSORFLOW = {'tensorflow', 'tensorflow_datasets'}
 # Modules with first-party imports inside functions, and what that keeps out of the start.
+MODEL = 'the libraries of every model, where --help and --list build none'
 COMMAND = 'JAX and Flax, before the flags of the command are read'
 LATE = {
     'train': 'Flax and Orbax, where only a submodule is wanted',
     'train.cli': COMMAND,
     'train.evaluate': COMMAND,
     'train.main': COMMAND,
-    'train.models': 'the libraries of every model, where --help and --list build none',
+    'train.models.field_flows': MODEL,
+    'train.models.flows': MODEL,
+    'train.models.vaes': MODEL,
     'train.prepare': COMMAND,
     'train.report': COMMAND,
     'train.sample': COMMAND,
