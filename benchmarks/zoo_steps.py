@@ -23,7 +23,18 @@ from train.models import MODELS
 from train.step import parallel as on
 
 NAME = 'zoo_steps'
-OF_VECTORS = ('flow', 'study_vae', 'lvae', 'vae', 'vlae', 'mlp_flow')
+OF_VECTORS = (
+    'flow',
+    'real_nvp',
+    'maf',
+    'made',
+    'rq_nsf',
+    'study_vae',
+    'lvae',
+    'vae',
+    'vlae',
+    'mlp_flow',
+)
 BINARY = ('flow', 'study_vae', 'lvae', 'draw', 'draw2', 'draw3', 'draw4')
 LOGIT = ('mlp_flow',)
 FEW_STEPS, MANY_STEPS = 1, 20  # in one call, on images and in the plane

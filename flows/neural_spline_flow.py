@@ -2,11 +2,13 @@
 
 Durkan, Bekasov, Murray, Papamakarios, "Neural spline flows", 2019, arXiv:1906.04032. L steps of a mixing of the
 components, published as a permutation and a matrix L U, and a layer of monotone rational-quadratic splines between
--B and B; one more mixing ends the flow. Data have to be standardised: outside +-B the splines are the identity.
+-B and B; one more mixing ends the flow. Beyond +-B the splines are the identity; an ActNorm, which is not published,
+comes first and brings data of any scale there.
 """
 
 import flax.linen as nn
 
+from flows.actnorm import ActNorm
 from flows.autoregressive.autoregressive import Autoregressive
 from flows.autoregressive.made import MADE
 from flows.base_densities import BaseDensity, Gaussian
@@ -54,7 +56,7 @@ def _mixed(
     mixing: Mixing,
     base: BaseDensity,
 ) -> ChainFlow:
-    layers: list[Bijector] = []
+    layers: list[Bijector] = [ActNorm()]
     for index, step in enumerate(steps):
         layers += [*mixing(index, num_features), step]
     layers += mixing(len(steps), num_features)
