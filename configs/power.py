@@ -1,10 +1,14 @@
-"""Relative-gradient MLP flow on POWER (Gresele et al. 2020, arXiv:2006.15090).
+"""MLP flow on POWER (Gresele et al. 2020, arXiv:2006.15090), learnt activations, relative gradient.
 
     python -m train.main --config=configs/power.py
 
-MAF's table and splits: 1,659,917 / 184,435 / 204,928 rows of 6 numbers. Published: 0.065 +- 0.013 nats
-(2 standard errors). The authors published no settings for the tables; these are ours, the depth chosen
-on the validation split. Obtained: 0.065 +- 0.014, 18 minutes on one CPU core.
+MAF's table and splits: 1,659,917 / 184,435 / 204,928 rows of 6 numbers. Published, with fixed activations and by
+settings that are not: 0.065 +- 0.013 nats (2 standard errors). Obtained: 0.514 +- 0.013, 40 minutes of a busy core,
+with 4,002 parameters; by the variant `fixed`, 128 layers of fixed activations, 0.065 +- 0.014. Depth and rates were
+chosen on the validation split.
+
+Figures well above 0.7 on this table may come from its grid: one column has only even thousandths, and another is not
+dequantised at all.
 """
 
 from ml_collections import ConfigDict
@@ -13,21 +17,37 @@ from train import config as defaults
 
 
 def get_config(variant: str = '') -> ConfigDict:
-    """The experiment, or its `smoke` variant that ends in seconds."""
+    """The experiment, its `fixed` variant without learnt activations, or its `smoke` variant that ends in seconds."""
     config = defaults.get_config()
     config.dataset = 'power'
-    config.num_layers = 128
-    config.alpha = 0.5
-    config.batch_size = 1024
+    config.num_layers = 12
+    config.nonlinearity = 'spline'
+    config.alpha = 1.0  # the identity at first
+    config.mlp_flow.num_bins = 16
+    config.mlp_flow.activation_rate = 2.0
+    config.mlp_flow.start = 'whiten'
+    config.batch_size = 512
     config.lr = 5e-3
-    config.grad_clip = 1.0
+    config.warmup = 500
     config.ema = 0.999
     config.schedule = 'cosine'
-    config.schedule_steps = 81_000
-    config.epochs = 50
-    config.look_ahead = 10
+    config.schedule_steps = 64_840
+    config.epochs = 20
+    config.look_ahead = 31
     config.steps_per_call = 200
     config.eval_batch_size = 20_000
     config.generation = False
-    smoke = {'epochs': 1, 'num_layers': 4, 'max_rows': 50_000, 'schedule_steps': 48}
-    return defaults.with_variant(config, variant, {'smoke': smoke})
+    fixed = {
+        'num_layers': 128,
+        'nonlinearity': 'smooth_leaky_relu',
+        'alpha': 0.5,
+        'mlp_flow': {'num_bins': 8, 'activation_rate': 3.0, 'start': 'orthogonal'},
+        'batch_size': 1024,
+        'warmup': 0,
+        'grad_clip': 1.0,
+        'schedule_steps': 81_000,
+        'epochs': 50,
+        'look_ahead': 10,
+    }
+    smoke = {'epochs': 1, 'num_layers': 4, 'max_rows': 50_000, 'schedule_steps': 97, 'warmup': 10}
+    return defaults.with_variant(config, variant, {'fixed': fixed, 'smoke': smoke})

@@ -4,7 +4,7 @@
     python -m train.main --config=configs/real_nvp.py:10
 
 MAF's table and splits: 1,659,917 / 184,435 / 204,928 rows of 6 numbers. Published in Papamakarios et al. 2017,
-arXiv:1705.07057: -0.02 +- 0.01 nats with five couplings, 0.17 +- 0.01 with ten.
+arXiv:1705.07057: -0.02 +- 0.01 nats with five couplings, 0.17 +- 0.01 with ten. Neither has been run to its end here.
 """
 
 from ml_collections import ConfigDict

@@ -115,12 +115,15 @@ def study_tests(found):
 
 
 def comparator_section(section, found):
-    """Published figures of other models, and what the runs of a model here obtained on the same data."""
+    """Published figures of other models, and what the runs of a model here obtained on the same data.
+
+    Of conditional models both are the marginal over classes.
+    """
     runs = section.get('records', {})
 
     def obtained(row):
         cells = [
-            f'{data}: {records.likelihood(found[name], section["quantity"])} (`{name}`)'
+            f'{data}: {records.likelihood(marginal(found[name]), section["quantity"])} (`{name}`)'
             for data, name in runs.get(row[0], {}).items()
             if name in found
         ]
@@ -131,6 +134,11 @@ def comparator_section(section, found):
         return [about, table(section['columns'], section['rows'])]
     rows = [[*row, obtained(row)] for row in section['rows']]
     return [about, table([*section['columns'], 'obtained here, test'], rows)]
+
+
+def marginal(record):
+    """A record with the marginal over classes in place of the conditional likelihood, where it has one."""
+    return record | record.get('marginal_over_classes', {})
 
 
 def _sources(entries):
