@@ -30,5 +30,5 @@ def get_config(variant: str = '') -> ConfigDict:
     config.steps_per_call = 200
     config.eval_batch_size = 20_000
     config.generation = False
-    smoke = {'epochs': 1, 'num_layers': 2, 'max_rows': 20_000, 'schedule_steps': 39}
+    smoke = {'epochs': 1, 'num_layers': 2, 'max_rows': 20_000, 'schedule_steps': 39, 'warmup': 5}
     return defaults.with_variant(config, variant, {'10': {'num_layers': 10}, 'smoke': smoke})

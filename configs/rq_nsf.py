@@ -32,7 +32,7 @@ def get_config(variant: str = '') -> ConfigDict:
     config.eval_batch_size = 20_000
     config.generation = False
     autoregressive = {'rq_nsf': {'kind': 'autoregressive'}}
-    smoke = {'epochs': 1, 'num_layers': 2, 'max_rows': 20_000, 'schedule_steps': 39}
+    smoke = {'epochs': 1, 'num_layers': 2, 'max_rows': 20_000, 'schedule_steps': 39, 'warmup': 5}
     return defaults.with_variant(
         config, variant, {'autoregressive': autoregressive, 'smoke': smoke}
     )

@@ -72,7 +72,9 @@ MODELS = {
         num_layers=3, activation=SplineActivation(num_bins=4), base=base
     ),
     'masked autoregressive flow': lambda base: ChainFlow(
-        layers=(Autoregressive(MADE(6, 1)), Reverse(), Autoregressive(MADE(6, 1))), base=base
+        num_features=3,
+        layers=(Autoregressive(MADE(6, 1)), Reverse(), Autoregressive(MADE(6, 1))),
+        base=base,
     ),
     'nice, alternating': lambda base: NICE(masks=alternating(3), conditioner=MLP(1, 16), base=base),
     'nice, halves': lambda base: NICE(

@@ -168,7 +168,7 @@ def test_sample_writes_samples_in_data_space(trained):
         (
             ('--config=configs/nice_mnist.py', '--config.num_layers=8'),
             1,
-            'config.model=nice has no field num_layers, which is for mlp_flow; found num_layers=8',
+            'config.model=nice has no field num_layers, which is for mlp_flow, maf, real_nvp, rq_nsf; found',
         ),
         ((*TOY, '--config.matmul_precision=half'), 1, 'config.matmul_precision must be one of'),
         (

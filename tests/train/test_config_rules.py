@@ -202,7 +202,7 @@ def test_config_may_set_fields_of_its_family_but_a_run_may_not():
     with pytest.raises(
         UserError, match=r'found alpha=0\.2, mlp_flow\.gradient=equivariant, mlp_flow\.start=whiten'
     ):
-        field_check('mnist', model='nice')
+        field_check('mnist', 'fixed', model='nice')
 
 
 def batches_of(batch_size, size, num_devices):

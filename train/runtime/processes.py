@@ -6,7 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator
-from typing import NoReturn, TypeVar
+from typing import TypeVar
 
 import jax
 from absl import logging
@@ -113,19 +113,20 @@ def leaving_when_alone(workdir: epath.PathLike) -> Iterator[None]:
         yield
         return
     name = f'Process {jax.process_index()} of {jax.process_count()}'
-    lost = None
-    with sentinel.watching(workdir, name):
+    with sentinel.watching(workdir, name) as dismiss:
         try:
             yield
         except Exception as error:
             if not peer_lost(error):
                 raise
-            lost = error
-    if lost is not None:
-        _leave(name, lost, workdir)
+            _say(
+                name, error, workdir
+            )  # while the sentinel is there, for the runtime may end this process meanwhile
+            dismiss()
+            os._exit(PEER_LOST)
 
 
-def _leave(name: str, error: Exception, workdir: epath.PathLike) -> NoReturn:
+def _say(name: str, error: Exception, workdir: epath.PathLike) -> None:
     reason = str(error).splitlines()[0]
     print(
         f'{name} lost another one and stops; the last checkpoint is of step {sentinel.last_checkpoint(workdir)}, and '
@@ -133,4 +134,3 @@ def _leave(name: str, error: Exception, workdir: epath.PathLike) -> NoReturn:
         file=sys.stderr,
         flush=True,
     )
-    os._exit(PEER_LOST)

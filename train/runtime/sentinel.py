@@ -8,7 +8,7 @@ end, and prints one sentence unless `DONE` came first.
 import contextlib
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from etils import epath
 
@@ -23,17 +23,24 @@ def last_checkpoint(workdir: epath.PathLike) -> int | None:
 
 
 @contextlib.contextmanager
-def watching(workdir: epath.PathLike, name: str) -> Iterator[None]:
-    """Have a sentinel beside this process, which `name` describes, as long as the context is open."""
+def watching(workdir: epath.PathLike, name: str) -> Iterator[Callable[[], None]]:
+    """Have a sentinel beside this process, which `name` describes, as long as the context is open.
+
+    The context is a function that tells it that all has been said.
+    """
     command = [sys.executable, '-m', 'train.runtime.sentinel', str(workdir), name]
     with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True) as process:
-        try:
-            yield
-        finally:
+
+        def dismiss() -> None:
             assert process.stdin is not None  # PIPE
             with contextlib.suppress(BrokenPipeError):
                 process.stdin.write(DONE)
                 process.stdin.close()
+
+        try:
+            yield dismiss
+        finally:
+            dismiss()
 
 
 def main() -> None:
