@@ -20,7 +20,7 @@ from flows.image.image_flow import DenseNet, ImageFlow, MultiScaleFlow
 from flows.image.invertible_conv import InvertibleConv
 from flows.image.squeeze import Slice, Squeeze
 from flows.image.surjections import StandardUniform, UniformAugmentation, UniformDequantisation
-from flows.mixing import relative
+from flows.mixing import relative, reversal
 from flows.neural_spline_flow import coupling_spline_flow
 from flows.permutation import Permutation
 from tests.helpers.convergence_models import example_keys, init, moved, prepared, quick_jit
@@ -265,3 +265,13 @@ def test_width_that_is_not_the_flows_is_refused():
         CouplingFlow(num_couplings=0).apply({}, jnp.zeros((3, 4)), method='forward_and_log_det')
     with pytest.raises(ValueError, match='at least 2 entries'):
         init(CouplingFlow(num_features=1), jnp.zeros((3, 1)))
+
+
+def test_objective_of_a_flow_with_relative_layers_names_nothing_that_needs_their_determinants():
+    x = jax.random.normal(jax.random.key(1), VECTORS)
+    for mixing, terms in ((relative, {'loss'}), (reversal, {'loss', 'nll'})):
+        flow = real_nvp(5, 2, ResidualMLP(6, 1), mixing=mixing)
+        variables = quick_jit(
+            lambda x, flow=flow: flow.init(jax.random.key(0), x, None, None, method='objective')
+        )(x)
+        assert set(flow.apply(variables, x, None, None, method='objective')) == terms
