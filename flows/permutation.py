@@ -1,7 +1,7 @@
 """Permutations of the components."""
 
 import jax
-import jax.numpy as jnp
+import numpy as np
 from flax import struct
 
 from flows.bijector import WithLogDet, zero_log_det
@@ -37,8 +37,8 @@ class Permutation:
 
     def forward_and_log_det(self, x: jax.Array) -> WithLogDet:
         """From x (B, D) to z (B, D) and 0 (B,)."""
-        return x[:, jnp.array(self.order)], zero_log_det(x)
+        return x[:, np.array(self.order)], zero_log_det(x)
 
     def inverse_and_log_det(self, z: jax.Array) -> WithLogDet:
         """From z (B, D) to x (B, D) and 0 (B,)."""
-        return z[:, jnp.argsort(jnp.array(self.order))], zero_log_det(z)
+        return z[:, np.argsort(self.order)], zero_log_det(z)

@@ -9,6 +9,7 @@ Delbourgo (1982). Between the knots (x^k, y^k) and (x^k+1, y^k+1), of slopes d^k
 Beyond the first and the last knot the spline goes on as the straight line of that knot's slope.
 """
 
+import itertools
 import math
 from collections.abc import Callable
 
@@ -100,9 +101,8 @@ def _select_backward(
         index, cotangent = rows
         return sum_ + spread(index, jnp.moveaxis(cotangent, 1, 0)).sum(2, keepdims=True), None
 
-    if (
-        sides.shape[2] == 1
-    ):  # one spline for all rows: their sum, a few rows at a time, which keeps it small
+    if sides.shape[2] == 1:
+        # One spline for all rows: their sum, a few rows at a time, which keeps what is in memory small.
         rows = _divisor(len(v), AT_ONCE // (len(sides) * math.prod(v.shape[1:])))
         blocks = [a.reshape(-1, rows, *a.shape[1:]) for a in (index, jnp.moveaxis(cotangent, 1, 0))]
         found = jnp.zeros((*sides.shape[:3], *v.shape[1:]), v.dtype)
@@ -205,9 +205,7 @@ def knots_between(raw: jax.Array, low: jax.Array, high: jax.Array) -> jax.Array:
     """K + 1 knots (K + 1, ...) from `low` to `high`, the ends exact, from K real numbers (K, ...)."""
     count = len(raw)
     shares = SMALLEST_BIN + (1 - SMALLEST_BIN * count) * jax.nn.softmax(raw, axis=0)
-    inner = [shares[0]]
-    for k in range(1, count - 1):
-        inner.append(inner[-1] + shares[k])
+    inner = list(itertools.accumulate(shares[:-1]))  # few, and cumulative sums are slow on a CPU
     return jnp.stack([low, *(low + (high - low) * sum_ for sum_ in inner), high])
 
 

@@ -38,6 +38,7 @@ class Model:
 
 
 def check_binary(config: 'ConfigDict') -> None:
+    """Raise ValueError unless the data of a model of binary images are made binary."""
     if config.preprocessing != 'binarise':
         raise ValueError(
             f'config.model={config.model} models binary images and needs config.preprocessing=binarise; '
