@@ -13,16 +13,24 @@ from ml_collections import ConfigDict
 
 from train import config as defaults
 
+SMOKE = {'epochs': 1, 'num_layers': 2, 'max_rows': 20_000, 'schedule_steps': 39, 'warmup': 5}
+
 
 def get_config(variant: str = '') -> ConfigDict:
     """The experiment, its variant of `10` layers, or its `smoke` variant that ends in seconds."""
-    config = defaults.get_config()
-    config.dataset = 'power'
-    config.model = 'maf'
-    config.num_layers = 5
+    config = on_power('maf')
     config.maf.width = 128
     config.maf.residual = True
     config.maf.mixing = 'lu'
+    return defaults.with_variant(config, variant, {'10': {'num_layers': 10}, 'smoke': SMOKE})
+
+
+def on_power(model: str) -> ConfigDict:
+    """Five layers of a flow on POWER."""
+    config = defaults.get_config()
+    config.dataset = 'power'
+    config.model = model
+    config.num_layers = 5
     config.batch_size = 512
     config.lr = 5e-4
     config.warmup = 500
@@ -34,5 +42,4 @@ def get_config(variant: str = '') -> ConfigDict:
     config.steps_per_call = 200
     config.eval_batch_size = 20_000
     config.generation = False
-    smoke = {'epochs': 1, 'num_layers': 2, 'max_rows': 20_000, 'schedule_steps': 39, 'warmup': 5}
-    return defaults.with_variant(config, variant, {'10': {'num_layers': 10}, 'smoke': smoke})
+    return config

@@ -10,29 +10,19 @@ the number of updates here are what an hour of two CPU cores allows. Neither has
 
 from ml_collections import ConfigDict
 
+from configs import maf
 from train import config as defaults
 
 
 def get_config(variant: str = '') -> ConfigDict:
     """The experiment, its `autoregressive` variant, or its `smoke` variant that ends in seconds."""
-    config = defaults.get_config()
-    config.dataset = 'power'
-    config.model = 'rq_nsf'
-    config.num_layers = 5
+    config = maf.on_power('rq_nsf')
     config.rq_nsf.width = 128
-    config.batch_size = 512
-    config.lr = 5e-4
-    config.warmup = 500
-    config.grad_clip = 5.0
-    config.schedule = 'cosine'
     config.schedule_steps = 38_900
     config.epochs = 12
     config.look_ahead = 12
-    config.steps_per_call = 200
-    config.eval_batch_size = 20_000
-    config.generation = False
-    autoregressive = {'rq_nsf': {'kind': 'autoregressive'}}
-    smoke = {'epochs': 1, 'num_layers': 2, 'max_rows': 20_000, 'schedule_steps': 39, 'warmup': 5}
     return defaults.with_variant(
-        config, variant, {'autoregressive': autoregressive, 'smoke': smoke}
+        config,
+        variant,
+        {'autoregressive': {'rq_nsf': {'kind': 'autoregressive'}}, 'smoke': maf.SMOKE},
     )
