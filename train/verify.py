@@ -14,7 +14,7 @@ def main(argv: list[str]) -> None:
     import jax
     import numpy as np
 
-    from flows import Flow
+    from flows import Flow, ImageFlow
     from train import data as datasets
     from train import pretrained
     from train.diagnostics import verification
@@ -28,15 +28,18 @@ def main(argv: list[str]) -> None:
     config = pretrained.read_config(folder)
     compilation.use_cache(config.compilation_cache)
     model, variables, preprocessing = pretrained.load(folder)
-    if not isinstance(model, Flow):
-        raise UserError(f'train.verify checks exact flows, found config.model={config.model}.')
+    if not isinstance(model, Flow | ImageFlow):
+        raise UserError(f'train.verify checks flows, found config.model={config.model}.')
     source = datasets.load(config).source('validation')
     rows = np.arange(min(_ROWS.value, len(source)), dtype=np.int32)
     keys = example_keys(Seeds.of(config).data, 'eval_noise', SPLITS['validation'], rows)
     with jax.default_matmul_precision('highest'):
         x, _, context = preprocess(preprocessing, source.gather(rows), keys, training=False)
         key = purpose_key(config.seed, 'sample')
-        checks = verification.check_flow(model, variables, x, key, context)
+        if isinstance(model, ImageFlow):
+            checks = verification.check_image_flow(model, variables, x, keys, key)
+        else:
+            checks = verification.check_flow(model, variables, x, key, context)
     print(verification.table(checks))
     failed = [check.name for check in checks if not check.passed]
     if failed:

@@ -72,12 +72,12 @@ class GlowFlow(MultiScaleFlow):
         x: (B, H, W, C), H and W divisible by 2^scales.
         """
         squeezed, _ = Squeeze().forward_and_log_det(x)
-        return super().forward_and_log_det(squeezed)
+        return self._through(squeezed)
 
     def inverse_and_log_det(self, z: jax.Array, shape: tuple[int, int, int]) -> WithLogDet:
         """z: (B, H * W * C), shape: (H, W, C) of the image -> x (B, H, W, C), log_det (B,)."""
         h, w, c = shape
-        squeezed, log_det = super().inverse_and_log_det(z, (h // 2, w // 2, 4 * c))
+        squeezed, log_det = self._back(z, (h // 2, w // 2, 4 * c))
         return Squeeze().inverse_and_log_det(squeezed)[0], log_det
 
 

@@ -26,6 +26,7 @@ from flows.bijector import Bijector, Chain, WithLogDet, zero_log_det
 from flows.choice import choose
 from flows.coupling.coupling import Coupling
 from flows.elementwise.transformers import BoundedAffine, Transformer
+from flows.flow import Flow
 from flows.image.convolution import Conv3x3
 from flows.image.invertible_conv import InvertibleConv
 from flows.image.squeeze import Slice, Squeeze
@@ -93,6 +94,13 @@ class MultiScaleFlow(nn.Module):
 
         x: (B, H, W, C), H and W divisible by 2^(scales - 1).
         """
+        return self._through(x)
+
+    def inverse_and_log_det(self, z: jax.Array, shape: tuple[int, int, int]) -> WithLogDet:
+        """z: (B, H * W * C), shape: (H, W, C) of the image -> x (B, H, W, C), log_det (B,)."""
+        return self._back(z, shape)
+
+    def _through(self, x: jax.Array) -> WithLogDet:
         log_det, finished = zero_log_det(x), []
         for scale, steps in enumerate(self.steps):
             if scale:
@@ -103,8 +111,7 @@ class MultiScaleFlow(nn.Module):
             log_det += term
         return jnp.concatenate([*finished, x.reshape(len(x), -1)], axis=-1), log_det
 
-    def inverse_and_log_det(self, z: jax.Array, shape: tuple[int, int, int]) -> WithLogDet:
-        """z: (B, H * W * C), shape: (H, W, C) of the image -> x (B, H, W, C), log_det (B,)."""
+    def _back(self, z: jax.Array, shape: tuple[int, int, int]) -> WithLogDet:
         h, w, c = shape
         log_det, finished = zero_log_det(z), []
         for _ in range(self.scales - 1):
@@ -119,6 +126,32 @@ class MultiScaleFlow(nn.Module):
                 x = Slice(x.shape[-1]).join(x, finished.pop())
                 x, _ = Squeeze().inverse_and_log_det(x)
         return x, log_det
+
+
+class RealImageFlow(Flow, kw_only=True):
+    """Density of images of real numbers y, flattened (B, D) in the order height, width, channel.
+
+    Attributes:
+        shape: (H, W, C) of y.
+        flow: f.
+    """
+
+    shape: tuple[int, int, int]
+    flow: MultiScaleFlow
+
+    @property
+    def num_features(self) -> int:
+        """H * W * C."""
+        return math.prod(self.shape)
+
+    def forward_and_log_det(self, x: jax.Array) -> WithLogDet:
+        """From y (B, D) to z (B, D) and log|det dz/dy| (B,)."""
+        return self.flow.forward_and_log_det(x.reshape(len(x), *self.shape))
+
+    def inverse_and_log_det(self, z: jax.Array) -> WithLogDet:
+        """From z (B, D) to y (B, D) and log|det dy/dz| (B,)."""
+        y, log_det = self.flow.inverse_and_log_det(z, self.shape)
+        return y.reshape(z.shape), log_det
 
 
 class ImageFlow(LikelihoodModel):
@@ -143,11 +176,28 @@ class ImageFlow(LikelihoodModel):
 
     def elbo(self, x: jax.Array, keys: jax.Array) -> jax.Array:
         """The bound on log P(x) in nats from one draw of u and a, (B,), for x (B, D)."""
+        y, bound = self.real_images(x, keys)
+        z, log_det = self.flow.forward_and_log_det(y)
+        return self.base.log_prob(z) + log_det + bound
+
+    def real_images(self, x: jax.Array, keys: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """y (B, H, W, C) and -log q(y | x) in nats (B,) from x (B, D)."""
         images = x.reshape(len(x), *self.shape)
         v, bound = self.dequantisation.forward_and_bound(images, fold_in(keys, DEQUANTISE))
         y, term = self.augmentation.forward_and_bound(v, fold_in(keys, AUGMENT))
-        z, log_det = self.flow.forward_and_log_det(y)
-        return self.base.log_prob(z) + log_det + bound + term
+        return y, bound + term
+
+    def whole_images(self, y: jax.Array) -> jax.Array:
+        """x (B, D) from y (B, H, W, C)."""
+        images = self.dequantisation.inverse(self.augmentation.inverse(y))
+        return images.reshape(len(y), -1)
+
+    @nn.nowrap
+    def of_real_images(self) -> RealImageFlow:
+        """The density of y; it has the parameters that are under `flow` here."""
+        h, w, c = self.shape
+        shape = (h, w, c + self.augmentation.channels)
+        return RealImageFlow(shape=shape, flow=self.flow, base=self.base, parent=None)
 
     def objective(self, x: jax.Array, keys: jax.Array, step: jax.Array) -> Terms:
         """{'loss', 'elbo'}, the loss being -elbo, in nats, (B,)."""
@@ -180,5 +230,4 @@ class ImageFlow(LikelihoodModel):
         shape = (h, w, c + self.augmentation.channels)
         z = self.base.sample(key, (n, math.prod(shape)))
         y, _ = self.flow.inverse_and_log_det(z, shape)
-        images = self.dequantisation.inverse(self.augmentation.inverse(y))
-        return images.reshape(n, math.prod(self.shape))
+        return self.whole_images(y)

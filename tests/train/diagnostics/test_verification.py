@@ -6,7 +6,20 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from flows import ELU, MLP, NICE, MLPFlow, SmoothLeakyReLU
+from flows import (
+    ELU,
+    MLP,
+    NICE,
+    Coupling,
+    GlowFlow,
+    ImageFlow,
+    MLPConditioner,
+    MLPFlow,
+    SmoothLeakyReLU,
+    UniformAugmentation,
+    UniformDequantisation,
+)
+from tests.helpers.convergence_models import example_keys, moved
 from train.diagnostics import verification
 
 
@@ -95,3 +108,70 @@ def test_diagnostics_are_condition_numbers_and_smallest_slopes():
     y, _ = nn.apply(lambda flow, x: flow.affine[0].forward_and_log_det(x), model)(variables, x)
     expected = (0.3 + 0.7 * jax.nn.sigmoid(y)).min()
     assert float(found['smallest_slope_0']) == pytest.approx(float(expected), rel=1e-5)
+
+
+class WrongCoupling(Coupling):
+    """A coupling whose inverse is a little off."""
+
+    def inverse_and_log_det(self, z, context=None):
+        x, log_det = super().inverse_and_log_det(z, context)
+        return x + 0.01, log_det
+
+
+class WrongGlow(GlowFlow):
+    """A Glow with such a coupling on every scale."""
+
+    def _layers(self, scale):
+        return [*super()._layers(scale), WrongCoupling(self.conditioner.copy())]
+
+
+class WrongLevels(UniformDequantisation):
+    """A dequantisation that leaves the cell of its level."""
+
+    def forward_and_bound(self, x, keys):
+        z, bound = super().forward_and_bound(x, keys)
+        return z + 0.5 / self.levels, bound
+
+
+def image_checks(flow, dequantisation, channels):
+    model = ImageFlow(
+        shape=(4, 4, 1),
+        flow=flow,
+        dequantisation=dequantisation,
+        augmentation=UniformAugmentation(channels),
+    )
+    x = jnp.asarray(np.random.default_rng(0).integers(0, dequantisation.levels, (6, 16)), 'float32')
+    keys = example_keys(6)
+    variables = moved(model.init(jax.random.key(0), x, keys, 0, method='objective'))
+    return verification.check_image_flow(model, variables, x, keys, jax.random.key(2))
+
+
+@pytest.mark.parametrize(
+    ('flow', 'dequantisation', 'channels', 'failed'),
+    [
+        (GlowFlow(2, 1, MLPConditioner((8,))), UniformDequantisation(2), 1, []),
+        (
+            GlowFlow(1, 1, MLPConditioner((8,))),
+            WrongLevels(256),
+            0,
+            ['levels that dequantisation moves'],
+        ),
+        (
+            WrongGlow(1, 1, MLPConditioner((8,))),
+            UniformDequantisation(256),
+            0,
+            [
+                'inverse error flow/steps_0/layers_3, float64',
+                'inverse error flow/steps_0, float64',
+                'inverse error whole model, float64',
+            ],
+        ),
+    ],
+    ids=['right', 'wrong levels', 'wrong coupling'],
+)
+def test_flow_of_images_is_checked_between_its_levels_and_its_latents(
+    flow, dequantisation, channels, failed
+):
+    checks = image_checks(flow, dequantisation, channels)
+    assert [check.name for check in checks if not check.passed] == failed
+    assert any('slogdet' in check.name for check in checks)
