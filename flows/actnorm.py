@@ -16,7 +16,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from flows.bijector import WithLogDet
+from flows.bijector import WithLogDet, check_float, widen
 
 
 class ActNorm(nn.Module):
@@ -26,17 +26,18 @@ class ActNorm(nn.Module):
         """x: (B, ..., C) -> z of the same shape and log_det (B,)."""
         shift, log_scale = self._shift_and_log_scale(x, from_data=True)
         z = (x - _channels(shift, x)) * jnp.exp(-_channels(log_scale, x))
-        return z, -_log_det(log_scale, x)
+        return z.astype(x.dtype), -_log_det(log_scale, x)
 
     def inverse_and_log_det(self, z: jax.Array) -> WithLogDet:
         """The inverse; if it is what initialises the layer, the layer starts as the identity."""
         shift, log_scale = self._shift_and_log_scale(z, from_data=False)
         x = z * jnp.exp(_channels(log_scale, z)) + _channels(shift, z)
-        return x, _log_det(log_scale, z)
+        return x.astype(z.dtype), _log_det(log_scale, z)
 
     @nn.compact
     def _shift_and_log_scale(self, x: jax.Array, from_data: bool) -> tuple[jax.Array, jax.Array]:
-        width = x.shape[-1:]
+        check_float('ActNorm', x)
+        x, width = widen(x), x.shape[-1:]
         axes = tuple(range(x.ndim - 1))
 
         def initial_shift(_: jax.Array) -> jax.Array:

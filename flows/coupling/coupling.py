@@ -16,7 +16,14 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from flows.bijector import Conditional, WithLogDet, wide_dtype, zero_log_det
+from flows.bijector import (
+    Conditional,
+    WithLogDet,
+    check_float,
+    wide_dtype,
+    widen,
+    zero_log_det,
+)
 from flows.coupling.masks import HalfMask, Mask
 from flows.elementwise.transformers import BoundedAffine, Transformer
 
@@ -55,7 +62,7 @@ class Coupling(Conditional, nn.Module):
                 x_1, self._of_passed(self.passed, x_1)
             )
             log_det += _sum_per_example(log_slope)
-        return self.mask.merge(x_1, z_2), log_det
+        return self._merge(x_1, z_2, x), log_det
 
     def inverse_and_log_det(self, z: jax.Array, context: jax.Array | None = None) -> WithLogDet:
         """The inverse of `forward_and_log_det`, with its own log_det."""
@@ -68,7 +75,7 @@ class Coupling(Conditional, nn.Module):
             log_det += _sum_per_example(log_slope)
         theta = self._theta(beside(x_1, context), z_2.shape[-1])
         x_2, log_slope = self.transformer.inverse_and_log_slope(z_2, theta)
-        return self.mask.merge(x_1, x_2), log_det + _sum_per_example(log_slope)
+        return self._merge(x_1, x_2, z), log_det + _sum_per_example(log_slope)
 
     @nn.compact
     def _theta(self, known: jax.Array, width: int) -> list[jax.Array]:
@@ -88,7 +95,11 @@ class Coupling(Conditional, nn.Module):
             raise ValueError(
                 f'a coupling needs at least 2 entries on the last axis, found shape {x.shape}.'
             )
+        check_float('Coupling', x)
         return self.mask.split(x)
+
+    def _merge(self, x_1: jax.Array, x_2: jax.Array, like: jax.Array) -> jax.Array:
+        return self.mask.merge(x_1.astype(like.dtype), x_2.astype(like.dtype))
 
 
 def beside(x_1: jax.Array, context: jax.Array | None) -> jax.Array:
@@ -100,4 +111,4 @@ def beside(x_1: jax.Array, context: jax.Array | None) -> jax.Array:
 
 
 def _sum_per_example(values: jax.Array) -> jax.Array:
-    return values.sum(axis=tuple(range(1, values.ndim)))
+    return widen(values).sum(axis=tuple(range(1, values.ndim)))

@@ -11,7 +11,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from flows.bijector import WithLogDet
+from flows.bijector import WithLogDet, check_float
 
 
 class InvertibleConv(nn.Module):
@@ -20,15 +20,16 @@ class InvertibleConv(nn.Module):
     def forward_and_log_det(self, x: jax.Array) -> WithLogDet:
         """x: (B, ..., C) -> z of the same shape and log_det (B,)."""
         w = self._matrix(x)
-        return x @ w, _log_det(w, x)
+        return (x @ w).astype(x.dtype), _log_det(w, x)
 
     def inverse_and_log_det(self, z: jax.Array) -> WithLogDet:
         """The inverse of `forward_and_log_det`, with its own log_det."""
         w = self._matrix(z)
-        return z @ jnp.linalg.inv(w), -_log_det(w, z)
+        return (z @ jnp.linalg.inv(w)).astype(z.dtype), -_log_det(w, z)
 
     @nn.compact
     def _matrix(self, x: jax.Array) -> jax.Array:
+        check_float('InvertibleConv', x)
         channels = x.shape[-1]
         return self.param('W', nn.initializers.orthogonal(), (channels, channels))
 

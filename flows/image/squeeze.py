@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from flows.bijector import WithLogDet
+from flows.bijector import WithLogDet, zero_log_det
 
 
 @struct.dataclass
@@ -21,7 +21,7 @@ class Squeeze:
         if h % 2 or w % 2:
             raise ValueError(f'squeeze needs an even height and width, found {h} x {w}.')
         blocks = x.reshape(b, h // 2, 2, w // 2, 2, c).transpose(0, 1, 3, 5, 2, 4)
-        return blocks.reshape(b, h // 2, w // 2, 4 * c), jnp.zeros(b, x.dtype)
+        return blocks.reshape(b, h // 2, w // 2, 4 * c), zero_log_det(x)
 
     def inverse_and_log_det(self, z: jax.Array) -> WithLogDet:
         """z: (B, H, W, C), C a multiple of 4 -> x (B, 2H, 2W, C/4), log_det (B,) of zeros."""
@@ -29,7 +29,7 @@ class Squeeze:
         if c % 4:
             raise ValueError(f'the inverse of squeeze needs channels in fours, found {c}.')
         blocks = z.reshape(b, h, w, c // 4, 2, 2).transpose(0, 1, 4, 2, 5, 3)
-        return blocks.reshape(b, 2 * h, 2 * w, c // 4), jnp.zeros(b, z.dtype)
+        return blocks.reshape(b, 2 * h, 2 * w, c // 4), zero_log_det(z)
 
 
 @struct.dataclass

@@ -98,6 +98,22 @@ def test_inverse_and_log_det_against_autodiff(name, x64):
     np.testing.assert_allclose(inverse_log_det, -log_det, rtol=0, atol=1e-7)
 
 
+@pytest.mark.parametrize('name', BIJECTORS)
+def test_rows_of_half_precision_keep_their_type_and_log_determinants_are_single(name):
+    bijector, shape = BIJECTORS[name]
+    forward, inverse = methods(bijector, jax.random.normal(jax.random.key(1), shape))
+
+    @quick_jit
+    def both_ways(x):
+        z, log_det = forward(x)
+        return z, log_det, *inverse(z)
+
+    z, log_det, back, inverse_log_det = both_ways(jnp.ones(shape, jnp.bfloat16))
+    assert z.dtype == back.dtype == jnp.bfloat16
+    assert log_det.dtype == inverse_log_det.dtype == jnp.float32
+    assert jnp.isfinite(back).all()
+
+
 @pytest.mark.parametrize(
     ('flow', 'shape'),
     [(MultiScaleFlow(2, 1, DenseNet(4, 1, 2)), (4, 4, 2)), (GlowFlow(2, 1, ConvNet(3)), (4, 4, 1))],
