@@ -1,0 +1,90 @@
+"""Training and sampling of MAF(5) and RQ-NSF (C) here and in zuko, nflows and flowjax.
+
+    python -m benchmarks.field_flows [--python=PYTHON] [--rounds=3] [--only=maf,rq_nsf] [--features=6,63,784]
+
+Five layers with networks of two hidden layers, the same sizes on every side, one process each, by turns. Updates are
+Adam's, on batches in memory. 10,000 rows are drawn in a turn; of MAF with more than six components the other libraries,
+which evaluate the whole network once a component, draw fewer, and rows per second are what is compared. zuko, nflows,
+PyTorch and flowjax come with the extra `benchmarks`, or are those of another Python.
+"""
+
+import argparse
+import dataclasses
+import json
+import sys
+
+import numpy as np
+
+from benchmarks.field.task import Task
+from benchmarks.tools import children, figures, timing
+
+NAME = 'field_flows'
+OURS = 'this project'
+SIDES = {OURS: 'here', 'zuko': 'zuko_side', 'nflows': 'nflows_side', 'flowjax': 'flowjax_side'}
+FLOWS = {'maf': 'MAF (5)', 'rq_nsf': 'RQ-NSF (C)'}
+SIZES = {
+    6: (128, 512, 20),
+    63: (256, 512, 5),
+    784: (512, 128, 2),
+}  # D: units, batch, updates a turn
+ROWS = 10_000
+ROWS_IN_TURN = {6: ROWS, 63: 500, 784: 50}  # of sides that are sequential in MAF
+SECONDS = 1.0  # of a turn, at the least
+LEAST = 1.0  # as fast as the best of the others, in every cell
+
+
+def task_of(flow, features, work, side):
+    """What a side does in a turn."""
+    hidden, batch, steps = SIZES[features]
+    if work == 'train':
+        return Task(flow, features, hidden, work, steps, batch)
+    sequential = flow == 'maf' and side != OURS
+    return Task(flow, features, hidden, work, 1, ROWS_IN_TURN[features] if sequential else ROWS)
+
+
+def rates(flow, features, work, python, rounds):
+    """side -> updates or rows per second of every round."""
+    tasks = {side: task_of(flow, features, work, side) for side in SIDES}
+    commands = {}
+    for side, module in SIDES.items():
+        interpreter = sys.executable if side == OURS else python
+        text = json.dumps(dataclasses.asdict(tasks[side]))
+        commands[side] = ([interpreter, '-m', f'benchmarks.field.{module}', text], None)
+    with children.children(commands) as processes:
+        turns = {side: timing.repeated(child, SECONDS) for side, child in processes.items()}
+        seconds = timing.by_turns({side: turn[0] for side, turn in turns.items()}, rounds)
+    amount = {s: t.steps if work == 'train' else t.rows for s, t in tasks.items()}
+    return {side: amount[side] * turns[side][1] / seconds[side] for side in SIDES}
+
+
+def main():
+    """Measure, print and record."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--python', default=sys.executable, help='has the other libraries')
+    parser.add_argument('--rounds', type=int, default=3)
+    parser.add_argument('--only', default=','.join(FLOWS))
+    parser.add_argument('--features', default=','.join(map(str, SIZES)))
+    options = parser.parse_args()
+    found, required, rows = {}, [], []
+    for flow in options.only.split(','):
+        for features in map(int, options.features.split(',')):
+            for work, unit in {'train': 'updates', 'sample': 'rows'}.items():
+                name = f'{FLOWS[flow]}, D = {features}, {unit} per second'
+                of_sides = rates(flow, features, work, options.python, options.rounds)
+                found[name] = {side: timing.summary(values) for side, values in of_sides.items()}
+                others = np.max([v for side, v in of_sides.items() if side != OURS], axis=0)
+                ratio = np.median(of_sides[OURS] / others)
+                what = f'{name}, here / best of the others'
+                required.append(timing.requirement(what, ratio, at_least=LEAST))
+                cells = [figures.interval(found[name][side]) for side in SIDES]
+                rows.append([name, *cells, figures.number(ratio)])
+                print(rows[-1], flush=True)
+    command = f'python -m benchmarks.{NAME} --rounds={options.rounds} --only={options.only}'
+    command += f' --features={options.features}'
+    timing.record(NAME, command, {'rates': found, 'required': required})
+    header = ['', *SIDES, 'here / best of the others']
+    figures.write_tables(NAME, figures.table(header, rows), figures.requirements_table(required))
+
+
+if __name__ == '__main__':
+    main()
