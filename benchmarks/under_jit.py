@@ -35,6 +35,7 @@ NAME = 'under_jit'
 SIDES = {'without the flag': {}, 'with the flag': {compiler.NAME.removeprefix('--'): ''}}
 AT_MOST = 1e-3
 DATASETS = {784: 'mnist', 3072: 'cifar10'}
+SPLINE = flows.RationalQuadraticSpline(8, 3.0)
 OVER_DEVICES = ('lvae',)  # models whose batch norm averages over the devices
 BIJECTORS = {
     'smooth leaky relu': lambda: flows.SmoothLeakyReLU(0.1),
@@ -53,6 +54,12 @@ BIJECTORS = {
     ),
     'additive coupling, halves': lambda: flows.AdditiveCoupling(flows.HalfMask(), flows.MLP(1, 64)),
     'affine coupling': lambda: flows.Coupling(flows.MLPConditioner()),
+    'spline coupling': lambda: flows.Coupling(
+        flows.ResidualMLP(64, 1), SPLINE, flows.AlternatingMask(0), passed=SPLINE
+    ),
+    'autoregressive': lambda: flows.Autoregressive(flows.MADE(1024, 1)),
+    'autoregressive splines': lambda: flows.Autoregressive(flows.MADE(1024, 1), SPLINE),
+    'lu affine': lambda: flows.LUAffine(),
     'actnorm': lambda: flows.ActNorm(),
     'invertible convolution': lambda: flows.InvertibleConv(),
 }
