@@ -3,9 +3,10 @@
     python -m benchmarks.field_flows [--python=PYTHON] [--rounds=3] [--only=maf,rq_nsf] [--features=6,63,784]
 
 Five layers with networks of two hidden layers, the same sizes on every side, one process each, by turns. Updates are
-Adam's, on batches in memory. 10,000 rows are drawn in a turn; of MAF with more than six components the other libraries,
-which evaluate the whole network once a component, draw fewer, and rows per second are what is compared. zuko, nflows,
-PyTorch and flowjax come with the extra `benchmarks`, or are those of another Python.
+Adam's, on batches in memory. 10,000 rows are drawn in a turn; of MAF with more than six components the sides that
+evaluate the whole network once a component draw fewer, and rows per second are what is compared. They are the other
+libraries and `by sweeps`, this project's flow without its own way back. zuko, nflows, PyTorch and flowjax come with
+the extra `benchmarks`, or are those of another Python.
 """
 
 import argparse
@@ -19,7 +20,7 @@ from benchmarks.field.task import Task
 from benchmarks.tools import children, figures, timing
 
 NAME = 'field_flows'
-OURS = 'this project'
+OURS, SWEEPS = 'this project', 'by sweeps'
 SIDES = {OURS: 'here', 'zuko': 'zuko_side', 'nflows': 'nflows_side', 'flowjax': 'flowjax_side'}
 FLOWS = {'maf': 'MAF (5)', 'rq_nsf': 'RQ-NSF (C)'}
 SIZES = {
@@ -44,17 +45,18 @@ def task_of(flow, features, work, side):
 
 def rates(flow, features, work, python, rounds):
     """side -> updates or rows per second of every round."""
-    tasks = {side: task_of(flow, features, work, side) for side in SIDES}
+    sides = SIDES | {SWEEPS: 'sweeps'} if (flow, work) == ('maf', 'sample') else SIDES
+    tasks = {side: task_of(flow, features, work, side) for side in sides}
     commands = {}
-    for side, module in SIDES.items():
-        interpreter = sys.executable if side == OURS else python
+    for side, module in sides.items():
+        interpreter = sys.executable if side in (OURS, SWEEPS) else python
         text = json.dumps(dataclasses.asdict(tasks[side]))
         commands[side] = ([interpreter, '-m', f'benchmarks.field.{module}', text], None)
     with children.children(commands) as processes:
         turns = {side: timing.repeated(child, SECONDS) for side, child in processes.items()}
         seconds = timing.by_turns({side: turn[0] for side, turn in turns.items()}, rounds)
     amount = {s: t.steps if work == 'train' else t.rows for s, t in tasks.items()}
-    return {side: amount[side] * turns[side][1] / seconds[side] for side in SIDES}
+    return {side: amount[side] * turns[side][1] / seconds[side] for side in sides}
 
 
 def main():
@@ -72,17 +74,20 @@ def main():
                 name = f'{FLOWS[flow]}, D = {features}, {unit} per second'
                 of_sides = rates(flow, features, work, options.python, options.rounds)
                 found[name] = {side: timing.summary(values) for side, values in of_sides.items()}
-                others = np.max([v for side, v in of_sides.items() if side != OURS], axis=0)
-                ratio = np.median(of_sides[OURS] / others)
+                others = [of_sides[side] for side in SIDES if side != OURS]
+                ratio = np.median(of_sides[OURS] / np.max(others, axis=0))
                 what = f'{name}, here / best of the others'
                 required.append(timing.requirement(what, ratio, at_least=LEAST))
-                cells = [figures.interval(found[name][side]) for side in SIDES]
+                cells = [
+                    figures.interval(found[name][side]) if side in of_sides else ''
+                    for side in (*SIDES, SWEEPS)
+                ]
                 rows.append([name, *cells, figures.number(ratio)])
                 print(rows[-1], flush=True)
     command = f'python -m benchmarks.{NAME} --rounds={options.rounds} --only={options.only}'
     command += f' --features={options.features}'
     timing.record(NAME, command, {'rates': found, 'required': required})
-    header = ['', *SIDES, 'here / best of the others']
+    header = ['', *SIDES, SWEEPS, 'here / best of the others']
     figures.write_tables(NAME, figures.table(header, rows), figures.requirements_table(required))
 
 
