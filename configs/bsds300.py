@@ -16,6 +16,7 @@ from train import config as defaults
 def get_config(variant: str = '') -> ConfigDict:
     """The experiment, or its `smoke` variant that ends in seconds."""
     config = defaults.get_config()
+    config.published = '151.12 +- 0.28 nats in data space (Gresele et al. 2020)'
     config.dataset = 'bsds300'
     config.preprocessing = 'standardise'
     config.num_layers = 8

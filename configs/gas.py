@@ -14,6 +14,7 @@ from train import config as defaults
 def get_config(variant: str = '') -> ConfigDict:
     """The experiment, or its `smoke` variant that ends in seconds."""
     config = defaults.get_config()
+    config.published = '6.978 +- 0.020 nats (Gresele et al. 2020)'
     config.dataset = 'gas'
     config.num_layers = 16
     config.alpha = 0.3

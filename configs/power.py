@@ -19,6 +19,7 @@ from train import config as defaults
 def get_config(variant: str = '') -> ConfigDict:
     """The experiment, its `fixed` variant without learnt activations, or its `smoke` variant that ends in seconds."""
     config = defaults.get_config()
+    config.published = '0.065 +- 0.013 nats (Gresele et al. 2020), with fixed activations'
     config.dataset = 'power'
     config.num_layers = 12
     config.nonlinearity = 'spline'

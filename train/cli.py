@@ -5,7 +5,7 @@ import re
 import signal
 import sys
 from collections.abc import Callable
-from logging import INFO, LogRecord
+from logging import INFO, Formatter, LogRecord
 from typing import Any, NoReturn
 
 from absl import app, flags, logging
@@ -28,6 +28,7 @@ def run(main: Main, *, takes_arguments: bool = False) -> None:
     logging.set_verbosity(logging.INFO)
     logging.use_absl_handler()
     logging.get_absl_handler().addFilter(_worth_reading)
+    logging.get_absl_handler().setFormatter(_Plain())
     parse = functools.partial(_parse, takes_arguments=takes_arguments)
     sys.unraisablehook = _unraisable
     try:
@@ -68,12 +69,22 @@ def config_of(holder: flags.FlagHolder) -> tuple[Any, str]:
     return config, name
 
 
+class _Plain(Formatter):
+    """What happens as it is, what is wrong with its level before it; no time, thread or line of code."""
+
+    def format(self, record: LogRecord) -> str:
+        text = super().format(record)
+        return text if record.levelno <= INFO else f'{record.levelname.capitalize()}: {text}'
+
+
 def _worth_reading(record: LogRecord) -> bool:
     """Drop what libraries tell of each of their own steps, and Orbax's tracebacks; their warnings stay.
 
     Orbax raises what its threads met again where a run waits for a save, which says it in one sentence.
     """
-    own_step = re.search(r'site-packages/(orbax|jax|tensorflow_datasets)/', record.pathname)
+    own_step = re.search(
+        r'site-packages/(orbax|jax|matplotlib|tensorflow_datasets)/', record.pathname
+    )
     traceback = record.exc_info and '/orbax/' in record.pathname
     return not traceback and bool(record.levelno > INFO or not own_step)
 

@@ -59,7 +59,7 @@ def conclude(
     if processes.is_first():
         _pictures(experiment, data, state, workdir, session.step)
         workdirs.write_json(workdir / 'result.json', whole.to_json())
-        logging.info('The result is in %s', workdir / 'result.json')
+        logging.info('%s', _signposts(experiment, workdir))
     return whole
 
 
@@ -115,6 +115,20 @@ def count_test_look(workdir: epath.Path, step: int) -> int:
     if processes.is_first():
         workdirs.write_text(path, ''.join(f'{look}\n' for look in looks))
     return len(looks)
+
+
+def _signposts(experiment: Experiment, workdir: epath.Path) -> str:
+    """Where the result and its pictures lie, what a paper has, and what to do with the model."""
+    pictures = sorted(path.name for path in workdir.glob('*.png'))
+    lines = [f'The result is in {workdir / "result.json"}']
+    if pictures:
+        lines.append(f'with {", ".join(pictures)} beside it.')
+    if experiment.config.published:
+        lines.append(f'Published: {experiment.config.published}')
+    commands = ['sample', 'verify'] if experiment.model.exact else ['sample', 'evaluate']
+    lines += [f'Next: python -m train.{name} --workdir={workdir}' for name in commands]
+    lines.append(f'      python -m train.report {workdir}')
+    return '\n'.join(lines)
 
 
 def _pictures(

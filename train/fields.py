@@ -229,6 +229,7 @@ RUN = (
         'where the finished run is measured; validation keeps the test split closed while candidates are compared',
         defines=False,
     ),
+    Field('published', '', TEXT, 'what a paper reports, shown beside the result', defines=False),
     Field('log_every', 1, whole(1), 'epochs between printed lines', defines=False),
     Field('generation', True, SWITCH, 'pictures of samples', defines=False),
     Field('generation_every', 10, whole(1), 'epochs between them', defines=False),

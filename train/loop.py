@@ -18,6 +18,8 @@ from train.figures import showing
 from train.optim import warm_start
 from train.result import Result, mean_and_error
 from train.runtime import processes
+from train.runtime.progress import epoch_line
+from train.runtime.workdir import write_text
 from train.runtime.writers import NullWriter, Writer
 from train.session import RunSession, means
 from train.step import parallel as on
@@ -41,7 +43,10 @@ class Run(trainer.Trainer[RunSession, Result]):
     def fresh(self) -> RunSession:
         state = experiments.fresh_state(self.experiment, self.train)
         state = warm_start.apply(state, self.config)
-        logging.info('\n%s', parameter_overview.get_parameter_overview(state.params))
+        if processes.is_first():
+            overview = parameter_overview.get_parameter_overview(state.params)
+            write_text(self.workdir / 'parameters.txt', overview + '\n')
+        logging.info('%s parameters.', f'{parameter_overview.count_parameters(state.params):,}')
         state = self.experiment.layout.place(state)
         return RunSession(state=state, stopping=Stopping(self.config.look_ahead))
 
@@ -106,7 +111,7 @@ class Run(trainer.Trainer[RunSession, Result]):
         return dataclasses.replace(session, stopping=stopping), logged
 
     def line(self, session: RunSession, values: Mapping[str, Any]) -> str:
-        return showing.epoch_line(values)
+        return epoch_line(values, self.config.epochs)
 
     def show(self, session: RunSession, epoch: int, writer: Writer | NullWriter) -> None:
         """Samples, and what else there is of a model, every `config.generation_every` epochs."""

@@ -1,8 +1,6 @@
-"""What a run shows while it trains and at its end: lines, and pictures of what it learnt."""
+"""What a run shows while it trains and at its end: pictures of what it learnt."""
 
 import functools
-from collections.abc import Mapping
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -22,16 +20,6 @@ from train.step.randomness import purpose_key
 from train.step.state import TrainState
 
 IMAGES, POINTS = 100, 2000
-
-
-def epoch_line(values: Mapping[str, Any]) -> str:
-    """One line for a terminal or a log, from the values of an epoch."""
-    numbers = [
-        f'{name} {value:.4g}' if abs(value) < 1e-2 else f'{name} {value:.3f}'
-        for name, value in values.items()
-        if isinstance(value, float) and not name.startswith(('condition_number', 'smallest_slope'))
-    ]
-    return f'epoch {values["epoch"]}: ' + ', '.join(numbers)
 
 
 def draw(

@@ -1,9 +1,18 @@
 """What a person sees while a run trains: a bar with the time left on a terminal, plain lines elsewhere."""
 
 import sys
-from typing import Self
+from collections.abc import Mapping
+from typing import Any, Self
 
 from tqdm import tqdm
+
+from train.result import with_error
+
+# What was validated -> how the line of an epoch begins, before the likelihood.
+VALIDATED = {
+    'validation_nll': 'validation',
+    'validation_negative_elbo': 'validation at least',
+}
 
 
 class Progress:
@@ -30,3 +39,31 @@ class Progress:
         if self._show:
             self._bar.write(text, file=sys.stdout)
             sys.stdout.flush()
+
+
+def epoch_line(values: Mapping[str, Any], epochs: int) -> str:
+    """One line, from the values of an epoch and how many there may be: `12/20  validation -1287.6 +- 1.6 nats ...`.
+
+    Everything else there is of an epoch goes to metrics.jsonl and TensorBoard.
+    """
+    epoch = values['epoch']
+    parts = [f'{epoch:>{len(str(epochs))}}/{epochs}']
+    for name, words in VALIDATED.items():
+        if name in values:
+            parts.append(f'{words} {with_error(-values[name], values.get(f"{name}_2se"))} nats')
+    if 'validation_bits_per_dim' in values:
+        parts.append(f'{values["validation_bits_per_dim"]:.3f} bits/dim')
+    if 'best_epoch' in values:
+        parts.append('best' if values['best_epoch'] == epoch else '    ')
+    parts.append(f'{values["steps_per_second"]:.3g} steps/s')
+    if epoch < epochs:
+        parts.append(f'{duration((epochs - epoch) * values["epoch_seconds"])} left')
+    return '  '.join(parts)
+
+
+def duration(seconds: float) -> str:
+    """A time in the largest of s, min and h of which there are two."""
+    for size, unit in ((3600, 'h'), (60, 'min')):
+        if seconds >= 2 * size:
+            return f'{seconds / size:.0f} {unit}'
+    return f'{seconds:.0f} s'

@@ -3,7 +3,9 @@
 TensorFlow stays off the accelerators, which belong to JAX.
 """
 
+import contextlib
 import functools
+import io
 import os
 import pathlib
 import sys
@@ -71,11 +73,12 @@ def prepare(
     """Let TFDS prepare a dataset under `root`, from `manual_dir` or by its own download."""
     _, tfds = libraries()
     builder = tfds.builder(f'{name}:{version}', data_dir=os.fspath(root))
-    builder.download_and_prepare(
-        download_dir=os.fspath(root / 'downloads'),
-        download_config=tfds.download.DownloadConfig(manual_dir=manual_dir),
-        file_format='tfrecord',
-    )
+    with contextlib.redirect_stdout(io.StringIO()):  # a headline of unknown sizes
+        builder.download_and_prepare(
+            download_dir=os.fspath(root / 'downloads'),
+            download_config=tfds.download.DownloadConfig(manual_dir=manual_dir),
+            file_format='tfrecord',
+        )
 
 
 def preparation_errors() -> tuple[type[Exception], ...]:
