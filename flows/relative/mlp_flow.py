@@ -26,11 +26,13 @@ def is_of_activation(path: Sequence[jax.tree_util.DictKey]) -> bool:
 
 
 class MLPFlow(Flow):
-    """L square affine layers with an activation after each but the last.
+    """L square affine layers with an activation after each but the last, and with `ends` at both ends as well.
 
     Attributes:
         num_layers: L >= 1; one layer is a linear model.
         activation: s. Of one with parameters each layer has a copy.
+        ends: whether an activation comes before the first layer, where it makes each component of the data more like
+            the base, and one after the last, which makes the base a learnt one.
         layer: the affine layer, of which there are L copies. The lagged inverses of one with gradient='amortised' are
             kept, and brought up to date, for all layers together.
         base: density of z_L.
@@ -40,6 +42,7 @@ class MLPFlow(Flow):
 
     num_layers: int = 2
     activation: Activation = SmoothLeakyReLU()
+    ends: bool = False
     layer: RelativeAffine = RelativeAffine()
 
     def __post_init__(self) -> None:
@@ -54,6 +57,8 @@ class MLPFlow(Flow):
         gradient = 'ordinary' if self._is_lagged else self.layer.gradient
         self.affine = [self.layer.copy(gradient=gradient) for _ in range(self.num_layers)]
         self.s = [own_copy(self.activation) for _ in range(self.num_layers - 1)]
+        if self.ends:
+            self.s_first, self.s_last = own_copy(self.activation), own_copy(self.activation)
 
     @property
     def _is_lagged(self) -> bool:
@@ -62,7 +67,7 @@ class MLPFlow(Flow):
     @property
     def is_onto(self) -> bool:
         """Whether every latent has an inverse."""
-        return self.num_layers == 1 or self.activation.onto
+        return (self.num_layers == 1 and not self.ends) or self.activation.onto
 
     @property
     def num_features(self) -> int:
@@ -87,13 +92,19 @@ class MLPFlow(Flow):
         # second.
         inverses = [None] * self.num_layers if inverses is None else inverses
         log_s, log_det_W = zero_log_det(z), zero_log_det(z)
+        if self.ends:
+            z, log_s = self.s_first.forward_and_log_det(z)
         for layer, s, V in zip(self.affine[:-1], self.s, inverses[:-1], strict=True):
             y, term = layer.forward_and_log_det(z, V=V)
             log_det_W += term
             z, term = s.forward_and_log_det(y)
             log_s += term
         z, term = self.affine[-1].forward_and_log_det(z, V=inverses[-1])
-        return z, log_s, log_det_W + term
+        log_det_W += term
+        if self.ends:
+            z, term = self.s_last.forward_and_log_det(z)
+            log_s += term
+        return z, log_s, log_det_W
 
     def forward_and_log_det(self, x: jax.Array) -> WithLogDet:
         """From x (B, D) to z_L (B, D) and log|det dz_L/dx| (B,)."""
@@ -105,11 +116,18 @@ class MLPFlow(Flow):
 
         Not finite where z_L is outside the range of the flow.
         """
-        z, log_det = self.affine[-1].inverse_and_log_det(z)
+        log_det = zero_log_det(z)
+        if self.ends:
+            z, log_det = self.s_last.inverse_and_log_det(z)
+        z, term = self.affine[-1].inverse_and_log_det(z)
+        log_det += term
         for layer, s in reversed(list(zip(self.affine[:-1], self.s, strict=True))):
             y, term = s.inverse_and_log_det(z)
             log_det += term
             z, term = layer.inverse_and_log_det(y)
+            log_det += term
+        if self.ends:
+            z, term = self.s_first.inverse_and_log_det(z)
             log_det += term
         return z, log_det
 
@@ -119,6 +137,8 @@ class MLPFlow(Flow):
         `condition_number_l` is that of W_l in the 1-norm; `smallest_slope_l` is min |s'(y_l)| over the rows.
         """
         numbers, z = {}, x
+        if self.ends:
+            z, _ = self.s_first.forward_and_log_det(x)
         for index, layer in enumerate(self.affine):
             y, _ = layer.forward_and_log_det(z)
             W = layer.weights

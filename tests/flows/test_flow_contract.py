@@ -71,6 +71,9 @@ MODELS = {
     'mlp flow, learnt activations': lambda base: MLPFlow(
         num_layers=3, activation=SplineActivation(num_bins=4), base=base
     ),
+    'mlp flow, activations at both ends': lambda base: MLPFlow(
+        num_layers=1, activation=SmoothLeakyReLU(0.5), ends=True, base=base
+    ),
     'masked autoregressive flow': lambda base: ChainFlow(
         num_features=3,
         layers=(Autoregressive(MADE(6, 1)), Reverse(), Autoregressive(MADE(6, 1))),

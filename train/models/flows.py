@@ -26,6 +26,7 @@ def _mlp_flow(config: 'ConfigDict', description: 'Description') -> 'contract.Mod
     return MLPFlow(
         num_layers=config.num_layers,
         activation=choose('nonlinearity', config.nonlinearity, ACTIVATIONS)(config),
+        ends=own.ends,
         layer=RelativeAffine(
             use_bias=config.bias,
             gradient=own.gradient,
@@ -155,6 +156,12 @@ _MLP_FLOW = (
         'orthogonal',
         rules.one_of('orthogonal', 'whiten'),
         'first weights; whiten: ZCA of what reaches a layer',
+    ),
+    Field(
+        'ends',
+        False,
+        rules.SWITCH,
+        'whether an activation comes before the first layer and after the last, too',
     ),
     Field('num_bins', 8, rules.whole(2, 1000), 'of each unit of nonlinearity=spline'),
     Field(
