@@ -66,29 +66,30 @@ class _Bin:
 
 
 @jax.custom_vjp
-def _select(v: jax.Array, inner: jax.Array, sides: jax.Array) -> jax.Array:
-    """Of `sides` (K, 6, ...) what belongs to the bin of each v, (6, ...), by the K - 1 knots between bins, `inner`.
+def _select(v: jax.Array, inner: jax.Array, sides: jax.Array) -> tuple[jax.Array, ...]:
+    """Of `sides` (K, 6, ...) what belongs to the bin of each v, six arrays, by the K - 1 knots between bins, `inner`.
 
     By one selection after the other: gathers are slow, and sums over one-hot products come out wrong where a compiler
     takes liberties with them (`flows.compiler`). Their derivatives would recompute all that came before for each bin;
-    they are written out instead, for reverse mode.
+    they are written out instead, for reverse mode. Nor are the six stacked, which would be taken apart again: the
+    derivative of that is a sum of padded arrays, and takes longer than all the rest.
     """
     found = jnp.broadcast_to(sides[0], (len(sides[0]), *v.shape))
     for k in range(len(inner)):
         found = jnp.where((v >= inner[k])[None], sides[k + 1], found)
-    return found
+    return tuple(found)
 
 
 def _select_forward(
     v: jax.Array, inner: jax.Array, sides: jax.Array
-) -> tuple[jax.Array, tuple[jax.Array, jax.Array, jax.Array]]:
+) -> tuple[tuple[jax.Array, ...], tuple[jax.Array, jax.Array, jax.Array]]:
     return _select(v, inner, sides), (v, inner, sides)
 
 
 def _select_backward(
-    kept: tuple[jax.Array, jax.Array, jax.Array], cotangent: jax.Array
+    kept: tuple[jax.Array, jax.Array, jax.Array], cotangents: tuple[jax.Array, ...]
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    v, inner, sides = kept
+    (v, inner, sides), cotangent = kept, jnp.stack(cotangents)
     index = jnp.zeros(v.shape, jnp.int32)
     for k in range(len(inner)):
         index += v >= inner[k]
