@@ -20,6 +20,8 @@ def get_config(variant: str = '') -> ConfigDict:
     config.preprocessing = 'logit'
     config.nonlinearity = 'spline'
     config.alpha = 1.0  # the identity at first
+    config.mlp_flow.ends = True
+    config.mlp_flow.num_bins = 16
     config.mlp_flow.reach = 6.0
     config.mlp_flow.start = 'whiten'
     config.mlp_flow.gradient = 'equivariant'
@@ -37,7 +39,7 @@ def get_config(variant: str = '') -> ConfigDict:
         'schedule_steps': 78_000,
         'epochs': 200,
         'generation_every': 50,
-        'mlp_flow': {'reach': 4.0},
+        'mlp_flow': {'ends': False, 'num_bins': 8, 'reach': 4.0},
     }
     smoke = {'epochs': 1, 'schedule_steps': 390, 'warmup': 50}
     return defaults.with_variant(config, variant, {'fixed': fixed, 'smoke': smoke})
