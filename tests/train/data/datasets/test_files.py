@@ -175,6 +175,16 @@ def test_folder_of_images_has_256_levels(tmp_path):
     assert sorted(map(bytes, together)) == sorted(image.tobytes() for image in pixels)
 
 
+def test_column_of_few_numbers_is_pointed_out(tmp_path, caplog):
+    np.save(tmp_path / 't.npy', np.column_stack([np.arange(60) % 3, RNG.normal(size=60)]))
+    data.describe(config_of(tmp_path, tmp_path / 't.npy'))
+    assert "Column '0' of t.npy holds 3 different numbers alone" in caplog.text
+    assert "Column '1'" not in caplog.text
+    caplog.clear()
+    data.describe(config_of(tmp_path, tmp_path / 't.npy', categorical='0'))
+    assert 'different numbers' not in caplog.text
+
+
 def test_file_that_changed_is_read_anew_and_the_same_one_is_not(tmp_path, monkeypatch):
     np.save(tmp_path / 't.npy', RNG.normal(size=(20, 2)))
     first = data.load(config_of(tmp_path, tmp_path / 't.npy'))

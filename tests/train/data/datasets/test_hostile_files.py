@@ -118,6 +118,13 @@ def archive(path):
         file.writestr('x', 'y')
 
 
+def elsewhere(path):
+    import h5py
+
+    with h5py.File(path, 'w') as file:
+        file.create_dataset('x', (10**9, 3), float)  # of which nothing is written
+
+
 NUMBERS = pa.table({name: TABLE[:, place] for place, name in enumerate('abc')})
 PARQUET = saved('table.parquet', lambda path: parquet.write_table(NUMBERS, path))
 DATES = NUMBERS.append_column('day', pa.array(np.arange(ROWS), pa.timestamp('s')))
@@ -188,6 +195,7 @@ HOSTILE = {
     ),
     'truncated hdf5': (cut(hdf5(x=np.tile(TABLE, (99, 1))), 0.5), 'must be a file that can be read'),
     'hdf5 of a vector': (hdf5(x=TABLE[:, 0]), 'found float64 of shape (40,) in x'),
+    'hdf5 of another file': (saved('t.h5', elsewhere), 'must hold its numbers itself; found'),
     'folder without images': (folder_of(), 'must hold images (.png'),
     'images of two sizes': (folder_of(GREY, ('L', (4, 5))), 'L of 4 x 4 pixels; found L of 4 x 5'),
     'images of two modes': (folder_of(GREY, ('RGB', (4, 4))), 'found RGB of 4 x 4'),

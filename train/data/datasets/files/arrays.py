@@ -13,6 +13,7 @@ from train.data.datasets.files.paths import refused, unreadable
 from train.data.datasets.files.values import Values
 from train.data.storage.npy import read_header
 
+MOST_COMPRESSION = 1032  # the most that deflate shrinks anything
 CELLS = 1 << 22  # that are read at once
 # What numpy, zipfile and h5py raise for files that are damaged, found by damaging them.
 DAMAGES = (
@@ -81,9 +82,19 @@ def hdf5(path: pathlib.Path) -> dict[str, ArrayTable]:
     try:
         file = h5py.File(path, 'r')
         names = _named(path, [name for name in file if isinstance(file[name], h5py.Dataset)])
-        return {split: ArrayTable(path, file[name], name) for split, name in names.items()}
+        return {split: _hdf5_table(path, file[name], name) for split, name in names.items()}
     except DAMAGES as error:
         raise unreadable(path, error) from error
+
+
+def _hdf5_table(path: pathlib.Path, dataset: Any, name: str) -> ArrayTable:
+    """A dataset of an HDF5 file, once it is known that the file can hold what its header claims."""
+    claimed, most = dataset.size * dataset.dtype.itemsize, MOST_COMPRESSION * path.stat().st_size
+    if dataset.is_virtual or dataset.external or claimed > most:
+        raise refused(
+            path, 'hold its numbers itself', f'{claimed} bytes claimed in {name}', 'save them in it'
+        )
+    return ArrayTable(path, dataset, name)
 
 
 def _named(path: pathlib.Path, names: Sequence[str]) -> Mapping[str, str]:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from absl import logging
 
 from train.data.datasets.files.dependence import Dependence
 from train.data.datasets.files.paths import refused
@@ -21,9 +22,8 @@ from train.data.table import Column
 from train.errors import UserError
 
 MOST_CATEGORIES = 1000
-FINEST = (
-    1e-3  # the largest step of float32 that is taken for a number, as a part of a column's range
-)
+FEW = 20  # different numbers in a column that may be categories
+FINEST = 1e-3  # the largest step of float32, as a part of a column's range
 Extreme = tuple[float, str]  # a value, and the row and column that it is of, in words
 
 
@@ -33,6 +33,7 @@ class Facts:
 
     is_category: bool | None = None
     categories: set[str] = dataclasses.field(default_factory=set)
+    distinct: set[float] = dataclasses.field(default_factory=set)  # numbers, complete up to FEW
     least: Extreme = (np.inf, '')
     greatest: Extreme = (-np.inf, '')
 
@@ -44,12 +45,14 @@ class Facts:
             self._add_categories(values, place)
             return None
         numbers = as_numbers(values, place)
-        for row, better in ((numbers.argmin(), 'least'), (numbers.argmax(), 'greatest')):
-            found = float(np.float32(numbers[row]))
-            where = f'row {place.first_row + int(row)} of column {place.column!r} in {place.file}'
-            known = getattr(self, better)
-            if found < known[0] if better == 'least' else found > known[0]:
-                setattr(self, better, (found, where))
+        if len(self.distinct) <= FEW:
+            self.distinct.update(np.unique(numbers)[: FEW + 1].tolist())
+        low, high = (
+            (float(np.float32(numbers[row])), place.row(int(row)))
+            for row in (numbers.argmin(), numbers.argmax())
+        )
+        self.least = min(self.least, low, key=_value)
+        self.greatest = max(self.greatest, high, key=_value)
         return numbers
 
     def _add_categories(self, values: Values, place: Place) -> None:
@@ -99,7 +102,7 @@ def survey(
         counts[split] = sum(checked.read(reader) for reader in readers)
         if not counts[split]:
             raise refused(readers[0].path, 'hold rows', 'none', 'add some, or name another file')
-    checked.finish(next(iter(parts.values()))[0].path.name)
+    checked.finish(next(iter(parts.values()))[0].path.name, sum(counts.values()))
     return Survey(
         {
             name: {
@@ -150,28 +153,50 @@ class Checked:
             }
         )
 
-    def finish(self, file: str) -> None:
-        """What only the whole table shows."""
+    def finish(self, file: str, count: int) -> None:
+        """What only the whole table shows, of so many rows."""
         for name, known in self.facts.items():
             if known.is_category:
                 if len(known.categories) < 2:
                     raise _constant(file, name, next(iter(known.categories)))
-                continue
-            least, greatest = known.least[0], known.greatest[0]
-            if least == greatest:
-                raise _constant(file, name, f'{least:g}')
-            step = float(np.spacing(np.float32(max(abs(least), abs(greatest)))))
-            if step > FINEST * (greatest - least):
-                raise UserError(
-                    f'column {name!r} of {file} must be told apart in float32; found {least:.9g} to {greatest:.9g}, '
-                    f'where its step is {step:g}: subtract a constant from the column.'
-                )
+            else:
+                _check_range(file, name, known)
+                # Of so few rows a column may well hold no more.
+                if name in self.selection.columns and count > 2 * FEW:
+                    _warn_of_few(file, name, len(known.distinct))
         together = self.dependence.found()
         if together:
             raise UserError(
                 f'columns of {file} must not follow from others, or they have no density; found {", ".join(together)}, '
                 'which are equal, or of which one is a sum of multiples of the rest: leave one out by config.columns.'
             )
+
+
+def _value(extreme: Extreme) -> float:
+    return extreme[0]
+
+
+def _check_range(file: str, name: str, known: Facts) -> None:
+    least, greatest = known.least[0], known.greatest[0]
+    if least == greatest:
+        raise _constant(file, name, f'{least:g}')
+    step = float(np.spacing(np.float32(max(abs(least), abs(greatest)))))
+    if step > FINEST * (greatest - least):
+        raise UserError(
+            f'column {name!r} of {file} must be told apart in float32; found {least:.9g} to {greatest:.9g}, where its '
+            f'step is {step:g}: subtract a constant from the column.'
+        )
+
+
+def _warn_of_few(file: str, name: str, different: int) -> None:
+    if different <= FEW:
+        logging.warning(
+            'Column %r of %s holds %d different numbers alone, and a density of it has no upper bound: name it in '
+            'config.categorical if these are categories.',
+            name,
+            file,
+            different,
+        )
 
 
 def _constant(file: str, name: str, value: str) -> UserError:

@@ -24,8 +24,11 @@ class Place:
 
     def refused(self, row: int, rule: str, found: str, remedy: str) -> UserError:
         """The cell in a row of the block, counted from 0, and what it must be."""
-        where = f'row {self.first_row + row} of column {self.column!r} in {self.file}'
-        return UserError(f'{where} must {rule}; found {found}: {remedy}.')
+        return UserError(f'{self.row(row)} must {rule}; found {found}: {remedy}.')
+
+    def row(self, row: int) -> str:
+        """A cell in words."""
+        return f'row {self.first_row + row} of column {self.column!r} in {self.file}'
 
     def missing(self, row: int, found: str) -> UserError:
         return self.refused(
