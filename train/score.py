@@ -5,9 +5,14 @@ score no higher: a row of a quantile near 0 is an anomaly. Columns are matched b
 columns too. The files of training are not needed. Other runs take a .npy with rows as their dataset stores them.
 """
 
+from typing import TYPE_CHECKING
+
 from absl import flags
 
 from train import cli
+
+if TYPE_CHECKING:
+    import numpy as np
 
 _WORKDIR = flags.DEFINE_string('workdir', None, 'Folder of the run.', required=True)
 _INPUT = flags.DEFINE_string(
@@ -24,7 +29,7 @@ _OUTPUT = flags.DEFINE_string(
 def main(argv: list[str]) -> None:
     """Write the scores in the order of the rows; the last line is their mean."""
     del argv
-    from train import pretrained, result
+    from train import pretrained
     from train.runtime import compilation, workdir
     from train.tabular import inputs, output, scores
 
@@ -39,8 +44,22 @@ def main(argv: list[str]) -> None:
     known = scores.of_training(experiment, placed, folder, step)
     columns = {'log_density': log_density, 'quantile': scores.quantiles(log_density, known)}
     output.write(path, columns)
-    mean, error = result.mean_and_error(log_density)
-    print(f'{len(log_density)} scores, mean {result.with_error(mean, error)} nats, are in {path}')
+    print(f'{len(log_density)} scores are in {path}; {_summary(log_density)}')
+
+
+def _summary(log_density: 'np.ndarray') -> str:
+    """The mean, and how many rows lie where there is no density."""
+    import numpy as np
+
+    from train import result
+
+    finite = log_density[np.isfinite(log_density)]
+    beyond = len(log_density) - len(finite)
+    parts = [f'{beyond} of them -inf, of rows beyond config.bounds'] if beyond else []
+    if len(finite):
+        mean = result.with_error(*result.mean_and_error(finite))
+        parts.append(f'mean {mean} nats{" of the others" if beyond else ""}')
+    return ', '.join(parts)
 
 
 if __name__ == '__main__':

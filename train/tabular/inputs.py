@@ -1,5 +1,6 @@
 """New rows of what a run was trained on, as its model is given them."""
 
+import math
 import pathlib
 from collections.abc import Iterator
 
@@ -69,23 +70,31 @@ def _array(file: pathlib.Path, known: Description) -> np.ndarray:
         array = np.load(file, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise paths.unreadable(file, error) from error
-    behind = 1 if known.labelled else known.context
-    width = known.num_features + behind
-    if array.dtype.kind not in 'biuf' or array.ndim < 2 or array[0].size != width or not len(array):
+    width = known.num_features + (1 if known.labelled else known.context)
+    is_rows = array.ndim > 1 and len(array) and math.prod(array.shape[1:]) == width
+    if array.dtype.kind not in 'biuf' or not is_rows:
         raise UserError(
             f'{file} must hold rows of {width} numbers, as {known.name} has them; found {array.dtype} of shape '
             f'{array.shape}: save such an array.'
         )
-    flat = array.reshape(len(array), width)
-    x = flat[:, : known.num_features]
+    rows = array.reshape(len(array), width)
+    _check_numbers(file, rows[:, : known.num_features], known.levels, 'column {}', known)
+    classes = known.context if known.labelled else None
+    _check_numbers(file, rows[:, known.num_features :], classes, 'column {} of the context', known)
+    return rows.astype(np.float32 if known.levels is None else np.uint8)
+
+
+def _check_numbers(
+    file: pathlib.Path, x: np.ndarray, levels: int | None, what: str, known: Description
+) -> None:
+    """UserError unless numbers are 0 .. levels - 1 or, where there are no levels, finite."""
     wrong = ~np.isfinite(x)
-    if known.levels is not None:
-        wrong |= (x < 0) | (x >= known.levels) | (x != np.floor(x))
+    if levels is not None:
+        wrong |= (x < 0) | (x >= levels) | (x != np.floor(x))
     if wrong.any():
         row, column = np.argwhere(wrong)[0]
-        rule = 'finite' if known.levels is None else f'a whole number, 0 to {known.levels - 1}'
+        rule = 'finite' if levels is None else f'a whole number, 0 to {levels - 1}'
         raise UserError(
-            f'row {row + 1}, column {column} of {file} must be {rule}, as {known.name} stores it; found '
+            f'row {row + 1}, {what.format(column)} of {file} must be {rule}, as {known.name} stores it; found '
             f'{x[row, column]}: correct it.'
         )
-    return flat.astype(np.float32 if known.levels is None else np.uint8)

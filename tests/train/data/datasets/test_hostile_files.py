@@ -1,5 +1,6 @@
 """Files that are not what they should be: one sentence each, with the rule, the value found and the remedy."""
 
+import errno
 import os
 import pathlib
 import zipfile
@@ -91,6 +92,11 @@ def loop(folder):
     return {'path': folder / 'one.csv'}
 
 
+def pipe(folder):
+    os.mkfifo(folder / 'pipe.csv')
+    return {'path': folder / 'pipe.csv'}
+
+
 def folder_of(*images):
     def make(folder):
         (folder / 'images').mkdir()
@@ -140,6 +146,7 @@ HOSTILE = {
     'glob without a match': (lambda folder: {'path': folder / 'x*.csv'}, 'must name what there is'),
     'unknown ending': (saved('t.xlsx', lambda path: path.write_text('a')), "the ending '.xlsx'"),
     'symlink loop': (loop, 'must be a file that can be read and is complete; found "Too many'),
+    'pipe': (pipe, 'must be a file that can be read twice; found a pipe or device'),
     'name too long': (lambda folder: {'path': 'x' * 5000}, 'found "File name too long"'),
     'empty file': (csv(''), 'must name the columns; found none in 0 bytes'),
     'names alone': (csv('a,b,c\n'), 'must hold rows; found none'),
@@ -255,7 +262,6 @@ def test_file_that_cannot_be_used_is_one_sentence_and_nothing_is_written(tmp_pat
     with pytest.raises(UserError) as refused:
         described(tmp_path, fields)
     said = str(refused.value)
-    print(said)
     assert sentence in said
     assert '\n' not in said
     assert len(said) < 700
@@ -264,10 +270,13 @@ def test_file_that_cannot_be_used_is_one_sentence_and_nothing_is_written(tmp_pat
     assert not list((tmp_path / 'cache').glob('**/*.npy'))
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason='root may read every file')
-def test_file_without_the_right_to_read_it_is_one_sentence(tmp_path):
+def test_file_without_the_right_to_read_it_is_one_sentence(tmp_path, monkeypatch):
     (tmp_path / 'table.csv').write_text(text())
-    (tmp_path / 'table.csv').chmod(0)
+
+    def refuse(path, *arguments):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+
+    monkeypatch.setattr('builtins.open', refuse)  # root may read every file
     with pytest.raises(UserError, match='found "Permission denied"'):
         described(tmp_path, {'path': tmp_path / 'table.csv'})
 

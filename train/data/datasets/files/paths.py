@@ -25,7 +25,11 @@ def find(flag: str, text: str) -> tuple[pathlib.Path, ...]:
         return _matching(flag, text)
     except (OSError, ValueError) as error:
         raise unreadable(text, error) from error
-    return _images(path) if path.is_dir() else (path,)
+    if path.is_dir():
+        return _images(path)
+    if not path.is_file():
+        raise refused(path, 'be a file that can be read twice', 'a pipe or device', 'save it first')
+    return (path,)
 
 
 def _matching(flag: str, pattern: str) -> tuple[pathlib.Path, ...]:
