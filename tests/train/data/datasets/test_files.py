@@ -188,10 +188,10 @@ def test_column_of_few_numbers_is_pointed_out(tmp_path, caplog):
 def test_file_that_changed_is_read_anew_and_the_same_one_is_not(tmp_path, monkeypatch):
     np.save(tmp_path / 't.npy', RNG.normal(size=(20, 2)))
     first = data.load(config_of(tmp_path, tmp_path / 't.npy'))
-    from train.data.datasets.files import dataset
+    from train.data.datasets.files import conversion
 
-    dataset._OPENED.clear()
-    monkeypatch.setattr(dataset, 'survey', None)  # would be called to read it again
+    conversion._FOUND.clear()
+    monkeypatch.setattr(conversion, 'survey', None)  # would be called to read it again
     (tmp_path / 't.npy').rename(tmp_path / 'u.npy')
     again = data.load(config_of(tmp_path, tmp_path / 'u.npy'))
     assert (again.location, again.fingerprint) == (first.location, first.fingerprint)

@@ -1,67 +1,17 @@
-"""A user's own files as a dataset: tables, or folders of images.
-
-Every row is read once to be checked, and once to be copied into the cache, as float32, which runs memory-map. What a
-copy is called follows from the bytes of the files and from the columns: files that changed are read anew.
-"""
+"""A user's own files as a dataset: tables, or folders of images."""
 
 import dataclasses
 import functools
-import hashlib
-import json
 import os
 import pathlib
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
-
-import numpy as np
-from absl import logging
 
 from train.data.base import SPLITS, Config, Data, Description
-from train.data.datasets.files import images, paths, reading, rows, selection, splits
+from train.data.datasets.files import conversion, splits
 from train.data.datasets.files.bundled import is_bundled
-from train.data.datasets.files.reading import Reader
-from train.data.datasets.files.survey import Survey, survey
-from train.data.storage import cache, places
-from train.data.storage.cache import Cache
+from train.data.datasets.files.conversion import WHOLE, Converted
 from train.data.storage.integrity import Comparison
 from train.data.storage.sources import Source, Subset
-from train.data.table import Column, Table
-from train.errors import UserError
-
-VERSION = '1'  # of how files become rows
-WHOLE = 'rows'  # the name in a cache of a table that is still to be split
-FIELDS = ('path', 'validation_path', 'test_path', 'columns', 'context', 'categorical', 'bounds')
-Files = Mapping[str, tuple[pathlib.Path, ...]]  # split or WHOLE -> files, or the name of a table
-
-
-@dataclasses.dataclass(frozen=True)
-class Content:
-    """What a cache is called by."""
-
-    key: str
-    name: str = 'file'
-    version: str = VERSION
-
-
-@dataclasses.dataclass(frozen=True)
-class Opened:
-    """A cache of files; notes: the `shape` of images, or the `names` of a table's columns and `facts` of each."""
-
-    cache: Cache
-    notes: dict[str, Any]
-
-    @property
-    def digest(self) -> str:
-        """Of the rows of all splits, and of what they mean."""
-        facts = self.notes.get('facts', {})
-        meaning = self.notes.get('shape') or {name: facts[name]['categories'] for name in facts}
-        text = json.dumps([self.cache.fingerprint, meaning], sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-_OPENED: dict[
-    tuple, Opened
-] = {}  # what was asked -> what is known, so that a command hashes its files once
+from train.data.table import Table
 
 
 class FileDataset:
@@ -69,44 +19,26 @@ class FileDataset:
 
     def describe(self, config: Config) -> Description:
         """What the files hold; they are read for it, once."""
-        opened = _open(config)
-        counts = {split: facts['shape'][0] for split, facts in opened.cache.splits.items()}
-        known = Description(
-            name=pathlib.Path(config.path).name,
-            shape=(0,),
-            levels=None,
-            split_sizes=splits.sizes(counts[WHOLE])
-            if WHOLE in counts
-            else tuple(counts[split] for split in SPLITS),
-            licence='your own',
-            origin=config.path,
-        )
-        if 'shape' in opened.notes:
-            shape, table = tuple(opened.notes['shape']), Table((), digest=opened.digest)
-            return dataclasses.replace(known, shape=shape, levels=256, table=table)
-        table = _table(config, opened.notes, opened.digest)
-        return dataclasses.replace(
-            known, shape=(len(table.columns),), context=table.context_width, table=table
-        )
+        return _described(config, conversion.converted(config))
 
     def load(self, config: Config) -> Data:
         """The files as `Data`; raises UserError."""
-        opened = _open(config)
-        in_memory = config.source == 'memory'
+        found = conversion.converted(config)
+        read = functools.cache(lambda part: found.cache.source(part, config.source == 'memory'))
 
         @functools.cache
         def open_split(split: str) -> Source:
-            if WHOLE not in opened.cache.splits:
-                return opened.cache.source(split, in_memory)
-            whole = opened.cache.source(WHOLE, in_memory)
+            if WHOLE not in found.cache.splits:
+                return read(split)
+            whole = read(WHOLE)
             return Subset(whole, splits.indices(len(whole), config.split_seed)[split])
 
         return Data(
-            description=self.describe(config),
+            description=_described(config, found),
             open_split=open_split,
-            fingerprint=f'file-{opened.digest}-split{config.split_seed}',
-            location=opened.cache.directory,
-            require_intact=Comparison(opened.cache).wait,
+            fingerprint=f'file-{found.digest}-split{config.split_seed}',
+            location=found.cache.directory,
+            require_intact=Comparison(found.cache).wait,
         )
 
     def locate(self, config: Config) -> os.PathLike | str | None:
@@ -114,126 +46,22 @@ class FileDataset:
         return '' if is_bundled(config.path) else config.path or None
 
 
-def _open(config: Config) -> Opened:
-    """The cache of the files of a config, found or made; raises UserError."""
-    files = _files(config)
-    directory = places.cache_directories(config)[-1]
-    stamps = (_stamp(path) for part in files.values() for path in part)
-    asked = directory, *(getattr(config, field) for field in FIELDS), *stamps
-    if asked not in _OPENED:
-        _OPENED[asked] = _found_or_made(config, files, directory)
-    return _OPENED[asked]
-
-
-def _files(config: Config) -> Files:
-    if is_bundled(config.path):
-        return {WHOLE: (pathlib.Path(config.path),)}
-    given = {'validation': config.validation_path, 'test': config.test_path}
-    if not any(given.values()):
-        return {WHOLE: paths.find('--config.path', config.path)}
-    found: dict[str, tuple[pathlib.Path, ...]] = {'train': paths.find('--config.path', config.path)}
-    return found | {
-        split: paths.find(f'--config.{split}_path', path) for split, path in given.items()
-    }
-
-
-def _stamp(path: pathlib.Path) -> tuple[str, int, int]:
-    """What shows that a file changed while the program ran."""
-    if is_bundled(path):
-        return str(path), 0, 0
-    status = path.stat()
-    return str(path), status.st_size, status.st_mtime_ns
-
-
-def _found_or_made(config: Config, files: Files, directory: pathlib.Path) -> Opened:
-    content = Content(_key(config, files))
-    found = cache.find([directory], content.name, content.version, content.key)
-    if found is not None:
-        logging.info('%s: reading %s', config.path, found.directory)
-        return Opened(found, found.notes)
-    every = [path for part in files.values() for path in part]
-    if all(path.suffix.lower() in paths.IMAGES for path in every):
-        return _of_images(config, files, directory, content)
-    return _of_tables(config, files, directory, content)
-
-
-def _key(config: Config, files: Files) -> str:
-    """By what a cache is found: the bytes of the files, and what of them becomes rows."""
-    digests = {split: [_digest(path) for path in part] for split, part in files.items()}
-    asked = [config.columns, config.context, config.categorical, digests]
-    return hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:16]
-
-
-def _digest(path: pathlib.Path) -> str:
-    if is_bundled(path):
-        return str(path)
-    try:
-        with open(path, 'rb') as file:
-            return f'{path.suffix} {hashlib.file_digest(file, "sha256").hexdigest()}'
-    except OSError as error:
-        raise paths.unreadable(path, error) from error
-
-
-def _of_images(config: Config, files: Files, directory: pathlib.Path, content: Content) -> Opened:
-    for field in ('columns', 'context', 'categorical', 'bounds'):
-        if getattr(config, field):
-            raise UserError(
-                f'config.{field} is of the columns of a table; found {getattr(config, field)!r} for images: leave it '
-                'empty.'
-            )
-    notes = {'shape': images.shape_of(files)}
-    for part in files.values():
-        if len(files) == 1:
-            splits.sizes(len(part))
-    made = {split: functools.partial(images.rows, part) for split, part in files.items()}
-    return Opened(cache.write(directory, content, made, notes=notes), notes)
-
-
-def _of_tables(config: Config, files: Files, directory: pathlib.Path, content: Content) -> Opened:
-    parts = _tables(files)
-    names = next(iter(parts.values()))[0].names
-    chosen = selection.select(names, config.columns, config.context)
-    categorical = selection.listed('categorical', config.categorical, names)
-    facts = survey(parts, chosen, categorical)
-    if WHOLE in parts:
-        splits.sizes(facts.counts[WHOLE])
-    notes = {'names': chosen._asdict(), 'facts': facts.columns}
-    table = _table(config, notes)
-    made = {
-        split: functools.partial(_blocks, readers, table.used) for split, readers in parts.items()
-    }
-    return Opened(cache.write(directory, content, made, notes=notes), notes)
-
-
-def _tables(files: Files) -> dict[str, list[Reader]]:
-    """The tables of each split, or of all that is to be split."""
-    parts: dict[str, list[Reader]] = {}
-    for split, found in files.items():
-        for path in found:
-            tables = reading.read(path)
-            if len(tables) > 1 and (split != WHOLE or len(found) > 1):
-                raise UserError(
-                    f'{path} has an array for each split and must be the one file that config.path names; found others '
-                    'beside it: give them alone.'
-                )
-            for own, table in tables.items():
-                parts.setdefault(own or split, []).append(table)
-    return {split: parts[split] for split in (WHOLE, *SPLITS) if split in parts}
-
-
-def _table(config: Config, notes: Mapping[str, Any], digest: str = '') -> Table:
-    """The columns that notes tell of, with the bounds of a config; UserError where a row is not between them."""
-    names = {part: tuple(found) for part, found in notes['names'].items()}
-    bounds = selection.bounds_of(config.bounds, names['columns'])
-    known = Survey(notes['facts'])
-    return Table(
-        tuple(known.column(name, bounds) for name in names['columns']),
-        tuple(known.column(name, {}) for name in names['context']),
-        names['others'],
-        digest,
+def _described(config: Config, found: Converted) -> Description:
+    counts = {split: facts['shape'][0] for split, facts in found.cache.splits.items()}
+    whole = counts.get(WHOLE)
+    known = Description(
+        name=pathlib.Path(config.path).name,
+        shape=(0,),
+        levels=None,
+        split_sizes=splits.sizes(whole) if whole else tuple(counts[split] for split in SPLITS),
+        licence='your own',
+        origin=config.path,
     )
-
-
-def _blocks(readers: Sequence[Reader], columns: Sequence[Column]) -> Iterator[np.ndarray]:
-    for reader in readers:
-        yield from rows.rows(reader, columns)
+    if 'shape' in found.notes:
+        table = Table((), digest=found.digest)
+        return dataclasses.replace(
+            known, shape=tuple(found.notes['shape']), levels=256, table=table
+        )
+    table = conversion.table_of(config, found.notes, found.digest)
+    shape = (len(table.columns),)
+    return dataclasses.replace(known, shape=shape, context=table.context_width, table=table)
