@@ -68,13 +68,14 @@ def main(argv: list[str]) -> None:
     from train.errors import UserError
     from train.runtime import compilation, workdir
     from train.step.randomness import purpose_key
+    from train.temperature import tempered
 
     _check_flags()
     folder = workdir.resolve(_WORKDIR.value)
     compilation.use_cache(pretrained.read_config(folder).compilation_cache)
     experiment, state, step = pretrained.restore(folder)
     config, known = experiment.config, experiment.description
-    trained = (_tempered(experiment.model), state.variables, state.preprocessing)
+    trained = (tempered(experiment.model, _TEMPERATURE.value), state.variables, state.preprocessing)
     key = purpose_key(_SEED.value, 'sample')
     table = known.table
     if table is not None and table.columns and not (_SPECTRUM.value or _INPAINT.value):
@@ -103,21 +104,6 @@ def _check_flags() -> None:
             '--context is that of samples; found it beside --inpaint, where each image has its own, or --spectrum, '
             'which has none: leave it out.'
         )
-
-
-def _tempered(model: 'Model') -> 'Model':
-    """The model with its base density at `--temperature`; UserError where it has none of its own."""
-    from flows import Flow, Gaussian, ImageFlow, Logistic, Tempered
-    from train.errors import UserError
-
-    if _TEMPERATURE.value == 1:
-        return model
-    if not isinstance(model, Flow | ImageFlow) or not isinstance(model.base, Gaussian | Logistic):
-        raise UserError(
-            '--temperature scales the draws from the Gaussian or logistic base density of a flow; found '
-            f'--temperature={_TEMPERATURE.value} for a {type(model).__name__} without one: leave it out.'
-        )
-    return model.clone(base=Tempered(model.base, _TEMPERATURE.value))
 
 
 def _write_table(
