@@ -9,7 +9,7 @@ from flows.autoregressive.autoregressive import Autoregressive
 from flows.autoregressive.made import MADE
 from flows.autoregressive.maf import maf
 from flows.autoregressive.mixture import MixtureMADE
-from flows.base_densities import BaseDensity, Gaussian, Logistic
+from flows.base_densities import BaseDensity, Gaussian, Logistic, Tempered
 from flows.bijector import Bijector, Chain, Conditional
 from flows.chain_flow import ChainFlow
 from flows.choice import choose
@@ -105,6 +105,7 @@ __all__ = [
     'SplineActivation',
     'Squeeze',
     'StandardUniform',
+    'Tempered',
     'Transformer',
     'UniformAugmentation',
     'UniformDequantisation',

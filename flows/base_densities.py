@@ -46,6 +46,25 @@ class Gaussian:
 
 
 @struct.dataclass
+class Tempered:
+    """Draws of another density, scaled: T z for z ~ p_Z; T below 1 keeps them near its mode, at zero."""
+
+    density: BaseDensity
+    temperature: float
+
+    def log_prob(self, z: jax.Array) -> jax.Array:
+        """log p_Z(z / T) - D log T, (B,), for z (B, D)."""
+        z = widen(z)
+        return self.density.log_prob(z / self.temperature) - z.shape[-1] * jnp.log(self.temperature)
+
+    def sample(
+        self, key: jax.Array, shape: tuple[int, ...], dtype: jnp.dtype = jnp.float32
+    ) -> jax.Array:
+        """Draws of the given shape."""
+        return self.temperature * self.density.sample(key, shape, dtype)
+
+
+@struct.dataclass
 class Logistic:
     """Standard logistic: log p(z_d) = -log(1 + e^z_d) - log(1 + e^-z_d)."""
 

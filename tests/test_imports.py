@@ -32,6 +32,7 @@ LATE = {
     'train.prepare': COMMAND,
     'train.report': COMMAND,
     'train.sample': COMMAND,
+    'train.score': COMMAND,
     'train.study': COMMAND,
     'train.verify': COMMAND,
     'train.data.datasets.maf.acquire': 'tensorflow-datasets, but for the one preparation',

@@ -18,6 +18,7 @@ from train.runtime.checkpoint import Checkpoints
 from train.runtime.writers import Writer, read_lines, save_png
 from train.session import RunSession
 from train.step.state import TrainState
+from train.tabular import scores
 
 
 def finished(workdir: epath.Path, config: Config) -> Result | None:
@@ -56,6 +57,8 @@ def conclude(
         config=json.loads(experiment.config.to_json()),
         **result.provenance(),
     )
+    if experiment.description.table is not None:
+        scores.keep(experiment, placed, data, workdir, step)
     if processes.is_first():
         _pictures(experiment, data, state, workdir, session.step)
         workdirs.write_json(workdir / 'result.json', whole.to_json())

@@ -116,12 +116,17 @@ def completed(stored: Any, path: Any) -> ml_collections.ConfigDict:
 
 
 def defining(config: Any) -> dict[str, Any]:
-    """The fields that define a result, in one level: not the free ones, nor those of other models."""
+    """The fields that define a result, in one level: not the free ones, nor those of other models.
+
+    How long it goes on is one of them where the learning rate ends with the epochs.
+    """
     values = flat(config)
+    follows_epochs = values['schedule'] != 'constant' and not values['schedule_steps']
     return {
         name: value
         for name, value in values.items()
-        if fields.FIELDS[name].defines and models.has(values['model'], name)
+        if (fields.FIELDS[name].defines or (name == 'epochs' and follows_epochs))
+        and models.has(values['model'], name)
     }
 
 

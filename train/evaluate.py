@@ -35,7 +35,7 @@ def main(argv: list[str]) -> None:
     del argv
     import json
 
-    from train import conclusion, pretrained
+    from train import conclusion, described, pretrained
     from train import data as datasets
     from train import experiment as experiments
     from train.diagnostics import gaps
@@ -51,7 +51,7 @@ def main(argv: list[str]) -> None:
         config.importance = _IMPORTANCE.value
     if _DATA_DIR.value:
         config.data_dir = _DATA_DIR.value
-    experiment = experiments.for_use(config)
+    experiment = experiments.for_use(config, described.read(folder, config))
     if _GAPS.value:
         gaps.check(config, experiment.model)
     with reading(folder) as saved:
@@ -59,6 +59,7 @@ def main(argv: list[str]) -> None:
     examples = _EXAMPLES.value or (GAP_EXAMPLES if _GAPS.value else 0)
     if examples:
         config.max_rows = min(examples, config.max_rows or examples)
+    described.check(folder, config)
     data = datasets.load(config)
     state = experiment.layout.place(state)
     split = _SPLIT.value

@@ -104,6 +104,7 @@ def create(config: Config, *, lay_out: LayOut = _one_seed) -> Experiment:
     per_epoch = batches.steps_per_epoch(description.split_sizes[0], config.batch_size)
     if (
         config.schedule != 'constant'
+        and config.schedule_steps
         and config.epochs * per_epoch > config.schedule_steps + per_epoch
     ):
         logging.warning(
@@ -118,9 +119,9 @@ def create(config: Config, *, lay_out: LayOut = _one_seed) -> Experiment:
     return _assemble(config, description, layout)
 
 
-def for_use(config: Config) -> Experiment:
-    """The experiment of a trained run's config, for evaluating and sampling it on whatever devices there are here."""
-    return _assemble(config, datasets.describe(config), _one_seed(config, jax.local_devices()))
+def for_use(config: Config, description: datasets.Description) -> Experiment:
+    """The experiment of a trained run, for evaluating and sampling it on whatever devices there are here."""
+    return _assemble(config, description, _one_seed(config, jax.local_devices()))
 
 
 def _assemble(config: Config, description: datasets.Description, layout: Layout) -> Experiment:
@@ -132,7 +133,7 @@ def _assemble(config: Config, description: datasets.Description, layout: Layout)
         config=config,
         description=description,
         model=model,
-        optimizer=optimizers.create(config),
+        optimizer=optimizers.create(config, description.split_sizes[0] // config.batch_size),
         layout=layout,
         evaluator=Evaluator(model, Seeds.of(config).data, config.eval_batch_size, layout),
     )

@@ -26,7 +26,7 @@ MOST_SEEDS = 10_000
 
 DATASETS = (
     *('toy', 'digits', 'mnist', 'binarised_mnist', 'fashion_mnist', 'cifar10', 'svhn_cropped'),
-    *('omniglot', 'power', 'gas', 'hepmass', 'miniboone', 'bsds300'),
+    *('omniglot', 'power', 'gas', 'hepmass', 'miniboone', 'bsds300', 'file'),
 )
 TOYS = (
     *('sine', 'moons', 'smile', '2spirals', 'checkerboard', 'rings', 'trimodal', 'trimodal2'),
@@ -81,10 +81,22 @@ DATA = (
     Field('toy_size', 5000, whole(1, MOST_POINTS), 'rows of each split, for dataset=toy'),
     Field('max_rows', 0, whole(0), 'only the first so many rows of each split, to try out; 0: all'),
     Field(
+        'path',
+        '',
+        TEXT,
+        'for dataset=file: .csv, .parquet, .npy, .npz, .h5, a pattern of such, a folder of images',
+    ),
+    Field('validation_path', '', TEXT, 'the same for the validation split; empty: drawn'),
+    Field('test_path', '', TEXT, 'the same for the test split; empty: drawn'),
+    Field('split_seed', 0, SEED, 'the draw of 80/10/10 splits, for dataset=file'),
+    Field('columns', '', TEXT, 'names with commas: what is modelled of a table; empty: all'),
+    Field('categorical', '', TEXT, 'names with commas: columns whose numbers are categories'),
+    Field('bounds', '', TEXT, 'a:0..1,b:0..,c:..5, what columns of numbers lie between'),
+    Field(
         'context',
         '',
-        Rule(lambda value: value in ('', 'label'), 'be label, or empty'),
-        'label: p(x | class) in place of p(x), for models and datasets that have it',
+        TEXT,
+        'label: p(x | class) in place of p(x), where models and datasets have it; of a table: columns',
     ),
     Field('preprocessing', 'none', one_of(*PRESETS), 'of the data, before the model'),
     Field(
@@ -153,7 +165,7 @@ OPTIMISATION = (
         one_of('constant', 'cosine', 'linear'),
         'of the learning rate; the latter two end at zero at schedule_steps',
     ),
-    Field('schedule_steps', 0, whole(0), 'where the schedule ends'),
+    Field('schedule_steps', 0, whole(0), 'where the schedule ends; 0: with config.epochs'),
     Field('warmup', 0, whole(0), 'steps of linear warm-up'),
     Field('grad_clip', 0.0, AT_LEAST_ZERO, 'largest global norm of the gradient; 0: off'),
     Field(

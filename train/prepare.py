@@ -32,7 +32,7 @@ def main(argv: list[str]) -> None:
 
     from absl import logging
 
-    from train.data import DATASETS, catalogue
+    from train.data import DATASETS, catalogue, registry
     from train.errors import UserError
 
     fields = {
@@ -49,7 +49,8 @@ def main(argv: list[str]) -> None:
     if _PICTURE.value:
         _draw(catalogue.config_of(_DATASET.value, **fields), _PICTURE.value)
         return
-    names = list(DATASETS) if _DATASET.value == 'all' else [_DATASET.value]
+    named = [name for name in DATASETS if name != registry.OWN]
+    names = named if _DATASET.value == 'all' else [_DATASET.value]
     failed = []
     for name in names:
         try:

@@ -4,6 +4,7 @@ import jax
 from etils import epath
 from ml_collections import ConfigDict
 
+from train import described
 from train import experiment as experiments
 from train.config import completed
 from train.contract import Model, Variables
@@ -38,7 +39,8 @@ def load(workdir: epath.PathLike) -> tuple[Model, Variables, Preprocessing]:
 
 def restore(workdir: epath.Path) -> tuple[experiments.Experiment, TrainState, int]:
     """(experiment, state on the default device, step) of the best checkpoint in a run's folder."""
-    experiment = experiments.for_use(read_config(workdir))
+    config = read_config(workdir)
+    experiment = experiments.for_use(config, described.read(workdir, config))
     with reading(workdir) as saved:
         state, _, step = saved.restore_best(experiment.template(), experiment.steps_per_epoch)
     return experiment, jax.device_put(state), step

@@ -70,5 +70,5 @@ AT_LEAST_ZERO = Rule(
 )
 ABOVE_ZERO = Rule(lambda value: 0 < in_float32(value) < math.inf, 'be a number above 0')
 SWITCH = Rule(lambda value: isinstance(value, bool), 'be True or False')
-TEXT = Rule(lambda value: isinstance(value, str), 'be the name of a folder, or empty')
+TEXT = Rule(lambda value: isinstance(value, str), 'be a text, or empty')
 WIDTHS = Rule(_are_widths, 'be whole numbers of at least 1, as in (512,256)')

@@ -1,7 +1,10 @@
 """Draw from a trained run: `python -m train.sample --workdir=FOLDER [--number=100] [--seed=0] [--output=FILE]`.
 
 `--context=3` asks a model of p(x | c) for samples of one class, or of one context, `--context=0.5,-1`; without it
-classes are as frequent as in the training split, and other contexts are those of training rows.
+classes are as frequent as in the training split, and other contexts are those of training rows. `--temperature=0.7`
+scales the draws from a flow's base density.
+Of a run on a table the samples are one too, in the columns and units of its file, `--format=csv|npy|parquet`; there
+`--context=label=3,age=40` gives each column of the context a value.
 `--inpaint` fills in hidden parts of ten test images instead, `--spectrum` shows NICE's sorted exp(-s).
 """
 
@@ -18,7 +21,9 @@ if TYPE_CHECKING:
     from ml_collections import ConfigDict
 
     from train.contract import Model, Variables
+    from train.data.base import Description
     from train.data.preprocessing import Preprocessing
+    from train.data.table import Table
 
     Trained = tuple[Model, Variables, Preprocessing]
     Made = tuple[np.ndarray, bytes | None, str]
@@ -39,6 +44,12 @@ _CONTEXT = flags.DEFINE_string(
     None,
     'Class of all samples, or numbers with commas between them, of a model of p(x | c).',
 )
+_TEMPERATURE = flags.DEFINE_float(
+    'temperature', 1.0, "What draws from a flow's base density are scaled by.", lower_bound=0.0
+)
+_FORMAT = flags.DEFINE_enum(
+    'format', None, ['csv', 'npy', 'parquet'], 'Of the samples of a run on a table; csv unless set.'
+)
 _INPAINT = flags.DEFINE_bool('inpaint', False, 'Complete ten test images under ten masks.')
 _INPAINT_STEPS = flags.DEFINE_integer('inpaint_steps', 1000, 'Steps of it.', lower_bound=0)
 _SPECTRUM = flags.DEFINE_bool('spectrum', False, 'Plot the scales exp(-s) of NICE, sorted.')
@@ -47,58 +58,88 @@ _DATA_DIR = flags.DEFINE_string(
 )
 
 INPAINTED = 10  # test images
-BLOCK = 10_000  # samples that are drawn at once
-SHOWN = 1000  # of them in a picture
+POINTS, SHOWN = 10_000, 1000  # samples in a picture: points, images
 
 
 def main(argv: list[str]) -> None:
-    """Write an array as .npy and, for images, points in the plane and the spectrum, a picture as .png."""
+    """Write a table, or an array as .npy and, for images, points in the plane and the spectrum, a picture as .png."""
     del argv
     from train import pretrained
     from train.errors import UserError
     from train.runtime import compilation, workdir
     from train.step.randomness import purpose_key
+    from train.temperature import tempered
+
+    _check_flags()
+    folder = workdir.resolve(_WORKDIR.value)
+    compilation.use_cache(pretrained.read_config(folder).compilation_cache)
+    experiment, state, step = pretrained.restore(folder)
+    config, known = experiment.config, experiment.description
+    trained = (tempered(experiment.model, _TEMPERATURE.value), state.variables, state.preprocessing)
+    key = purpose_key(_SEED.value, 'sample')
+    table = known.table
+    if table is not None and table.columns and not (_SPECTRUM.value or _INPAINT.value):
+        _write_table(folder, table, trained, key)
+        return
+    if _FORMAT.value not in (None, 'npy'):
+        raise UserError(
+            f'--format={_FORMAT.value} is of a table; found a run on {known.name}: leave it out, for a .npy.'
+        )
+    if _SPECTRUM.value:
+        name, made = 'spectrum', _spectrum(*trained)
+    elif _INPAINT.value:
+        name, made = 'inpainting', _inpainting(config, trained, key, folder, step)
+    else:
+        name, made = 'samples', _samples(known, trained, key)
+    path = workdir.output(_OUTPUT.value or f'{folder}/', f'{name}-{_SEED.value}')
+    _save(path, *made)
+
+
+def _check_flags() -> None:
+    """Refuse what is of samples beside what is none."""
+    from train.errors import UserError
 
     if _CONTEXT.value is not None and (_INPAINT.value or _SPECTRUM.value):
         raise UserError(
             '--context is that of samples; found it beside --inpaint, where each image has its own, or --spectrum, '
             'which has none: leave it out.'
         )
-    folder = workdir.resolve(_WORKDIR.value)
-    compilation.use_cache(pretrained.read_config(folder).compilation_cache)
-    experiment, state, step = pretrained.restore(folder)
-    config, trained = experiment.config, (experiment.model, state.variables, state.preprocessing)
-    key = purpose_key(_SEED.value, 'sample')
-    if _SPECTRUM.value:
-        name, made = 'spectrum', _spectrum(*trained)
-    elif _INPAINT.value:
-        name, made = 'inpainting', _inpainting(config, trained, key, folder, step)
-    else:
-        name, made = 'samples', _samples(config, trained, key)
-    path = workdir.output(_OUTPUT.value or f'{folder}/', f'{name}-{_SEED.value}')
-    _save(path, *made)
 
 
-def _samples(config: 'ConfigDict', trained: 'Trained', key: 'jax.Array') -> 'Made':
+def _write_table(
+    folder: 'epath.Path', table: 'Table', trained: 'Trained', key: 'jax.Array'
+) -> None:
+    """Samples in the columns of a run's file."""
+    from train.runtime import workdir
+    from train.tabular import output, samples
+
+    _check_memory(len(table.used))
+    context = _context(trained[2])
+    path = workdir.output(_OUTPUT.value or f'{folder}/', f'samples-{_SEED.value}')
+    path = path.with_name(f'{path.name}.{_FORMAT.value or "csv"}')
+    output.write(path, samples.draw(trained, table, key, _NUMBER.value, context))
+    print(f'{_NUMBER.value} samples are in {path}')
+
+
+def _samples(known: 'Description', trained: 'Trained', key: 'jax.Array') -> 'Made':
     """(array in data space, picture or None, what it is): not clipped, which only a picture needs."""
     import jax
     import numpy as np
 
-    from train import data as datasets
     from train.errors import UserError
     from train.figures import plots, showing
+    from train.step.randomness import sample_blocks
 
-    _check_memory(config)
+    _check_memory(known.num_features)
     model, variables, preprocessing = trained
     if not model.is_onto:
         raise UserError(model.warning)
-    context = _context(preprocessing)
-    shape = datasets.describe(config).shape
+    text, drawn = _context(preprocessing), preprocessing.context
+    context = None if text is None or drawn is None else drawn.read(text)
+    shape = known.shape
     samples = np.empty((_NUMBER.value, *shape), np.float32)
-    for block, start in enumerate(range(0, len(samples), BLOCK)):
-        # Counted from the top, away from what models fold in.
-        block_key = key if block == 0 else jax.random.fold_in(key, 2**32 - block)
-        part = samples[start : start + BLOCK]
+    for rows, block_key in sample_blocks(key, len(samples)):
+        part = samples[rows]
         x = showing.in_data_space(model, variables, preprocessing, block_key, len(part), context)
         part[:] = np.asarray(x).reshape(part.shape)
     png = None
@@ -106,7 +147,7 @@ def _samples(config: 'ConfigDict', trained: 'Trained', key: 'jax.Array') -> 'Mad
         shown = np.asarray(preprocessing.to_display(jax.numpy.asarray(samples[:SHOWN])))
         png = plots.image_grid(shown, 10)
     elif shape == (2,):
-        png = plots.points(samples[:BLOCK])
+        png = plots.points(samples[:POINTS])
     what = (
         'means of p(x|z), one for each z from the prior,'
         if showing.of_means(model, preprocessing)
@@ -115,29 +156,26 @@ def _samples(config: 'ConfigDict', trained: 'Trained', key: 'jax.Array') -> 'Mad
     return samples, png, f'{_NUMBER.value} {what} are'
 
 
-def _context(preprocessing: 'Preprocessing') -> 'np.ndarray | None':
-    """The context (C,) that is asked for; UserError where the run has none."""
+def _context(preprocessing: 'Preprocessing') -> str | None:
+    """The context that is asked for; UserError where the run has none."""
     from train.errors import UserError
 
-    if _CONTEXT.value is None:
-        return None
-    if preprocessing.context is None:
+    if _CONTEXT.value is not None and preprocessing.context is None:
         raise UserError(
-            f'--context needs a run of p(x | c), trained with config.context=label; found --context={_CONTEXT.value} '
-            'for a run without: leave it out.'
+            f'--context needs a run of p(x | c), trained with config.context; found --context={_CONTEXT.value} for a '
+            'run without: leave it out.'
         )
-    return preprocessing.context.read(_CONTEXT.value)
+    return _CONTEXT.value
 
 
-def _check_memory(config: 'ConfigDict') -> None:
-    """Refuse more samples than the memory holds."""
+def _check_memory(numbers: int) -> None:
+    """Refuse more samples, of so many numbers each, than the memory holds."""
     import psutil
 
-    from train import data as datasets
     from train.errors import UserError
 
     free = psutil.virtual_memory().available
-    row = 4 * datasets.describe(config).num_features
+    row = 4 * numbers
     if _NUMBER.value * row > free:
         raise UserError(
             f'--number must be at most {free // row} for {row} bytes a sample in the {free / 1e9:.1f} GB of memory '

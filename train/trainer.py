@@ -18,6 +18,7 @@ from etils import epath
 from ml_collections import FrozenConfigDict as Config
 
 from train import data as datasets
+from train import described
 from train.data import batches
 from train.data.base import Data
 from train.data.prefetch import prefetch
@@ -205,6 +206,7 @@ def run(
     """
     kinds.check(workdir, trainer.kind)
     workdirs.check(workdir, config)
+    described.check(workdir, config)
     earlier = finished(workdir, config)
     if earlier:
         path = workdir / kinds.RESULTS[trainer.kind]
@@ -217,6 +219,7 @@ def run(
             workdirs.make(workdir)
             stack.enter_context(Lease(workdir))
             workdirs.write_config(workdir, config)
+            described.write(workdir, experiment.description)
         data = processes.first_then_others(lambda: datasets.load(config), 'data')
         stack.enter_context(disk_errors(workdir))
         saved = stack.enter_context(checkpoint.Checkpoints(workdir))

@@ -16,7 +16,7 @@ def main(argv: list[str]) -> None:
 
     from flows import Flow, ImageFlow
     from train import data as datasets
-    from train import pretrained
+    from train import described, pretrained
     from train.diagnostics import verification
     from train.errors import UserError
     from train.runtime import compilation, workdir
@@ -30,6 +30,7 @@ def main(argv: list[str]) -> None:
     model, variables, preprocessing = pretrained.load(folder)
     if not isinstance(model, Flow | ImageFlow):
         raise UserError(f'train.verify checks flows, found config.model={config.model}.')
+    described.check(folder, config)
     source = datasets.load(config).source('validation')
     rows = np.arange(min(_ROWS.value, len(source)), dtype=np.int32)
     keys = example_keys(Seeds.of(config).data, 'eval_noise', SPLITS['validation'], rows)

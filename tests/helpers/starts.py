@@ -33,9 +33,17 @@ def names():
     return sorted({*found} - {'__init__', 'default'}, key=lambda name: (len(name), name))
 
 
+def with_data(config):
+    """The config; one of a user's own file with a table that is at hand, where it names none."""
+    if config.dataset == 'file' and not config.path:
+        config.path = 'sklearn:breast_cancer'
+    return config
+
+
 def config_of(name, variant='', model=None):
     """A fresh config of a file of configs/, on one device."""
     config = importlib.import_module(f'configs.{name}').get_config(variant)
+    config = with_data(config)
     config.num_devices = 1
     if model:
         config.model = model

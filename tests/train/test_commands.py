@@ -144,7 +144,11 @@ def test_sample_writes_samples_in_data_space(trained):
         ((*TOY, '--config.prior=cauchy'), 1, "'cauchy'"),
         ((*TOY, '--config.mlp_flow.gradient=natural'), 1, 'must be one of relative, equivariant'),
         ((*TOY, '--config.optimizer=lion'), 1, 'config.optimizer must be one of'),
-        ((*TOY, '--config.schedule=cosine', '--config.schedule_steps=0'), 1, 'schedule_steps=0'),
+        (
+            (*TOY, '--config.schedule=cosine', '--config.warmup=8'),
+            1,
+            'found 8 steps, warmup=8: set',
+        ),
         ((*TOY, '--config.preprocessing=whiten'), 1, "'whiten'"),
         ((*TOY, '--config.batch_size=100000'), 1, 'fewer than one batch of 100000'),
         ((*TOY, '--config.epochs=0'), 1, 'config.epochs must be at least 1'),

@@ -8,6 +8,7 @@ import pytest
 
 from configs import digits
 from tests.helpers import runs
+from tests.helpers.starts import with_data
 from train import config as defaults
 from train import experiment as experiments
 from train import loop
@@ -22,7 +23,7 @@ CONFIGS = sorted(
 
 def load(name, variant=''):
     """A config file's config, as the flag loads it."""
-    return importlib.import_module(f'configs.{name}').get_config(variant)
+    return with_data(importlib.import_module(f'configs.{name}').get_config(variant))
 
 
 @pytest.mark.parametrize('variant', ['', 'smoke'])

@@ -14,6 +14,7 @@ import pytest
 import configs
 from flows.relative import affine_layer, lagged_affine
 from tests.helpers import runs
+from tests.helpers.starts import with_data
 from train import config as defaults
 from train import data, fields, models
 from train.components import ACTIVATIONS, BASE_DENSITIES, PARTITIONS
@@ -156,7 +157,7 @@ def documented(name):
     variants = ['', *re.findall(r"'(\w+)'", str(error.value))]
     for variant in variants:
         for model in dict.fromkeys([module.get_config(variant).model, *offered]):
-            yield module.get_config(variant), model
+            yield with_data(module.get_config(variant)), model
 
 
 @pytest.mark.parametrize('name', CONFIGS)

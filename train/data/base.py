@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 
 from train.data.storage.sources import Items, Source, as_source
+from train.data.table import Table
 from train.errors import UserError
 
 SPLITS = ('train', 'validation', 'test')
@@ -31,6 +32,9 @@ class Description:
     mirrored: bool = False  # whether a mirrored image is another image of the same distribution
     context: int = 0  # C, the width of the context c that a model of p(x | c) is given
     labelled: bool = False  # a row is x and a class 0 .. C - 1, c its one-hot vector; else x and the C numbers of c
+    table: Table | None = (
+        None  # of a user's own files: the columns of a row, of which c is made; none of images
+    )
 
     @property
     def num_features(self) -> int:

@@ -14,6 +14,8 @@ def config_of(dataset: str, **fields: Any) -> SimpleNamespace:
     """The data fields of a config, for one dataset."""
     defaults = {'toy_name': 'sine', 'toy_size': 5000, 'seed': 0, 'seed_data': -1}
     defaults |= {'source': 'map', 'max_rows': 0, 'context': ''}
+    defaults |= {'path': '', 'validation_path': '', 'test_path': '', 'split_seed': 0}
+    defaults |= {'columns': '', 'categorical': '', 'bounds': ''}
     places = {'data_dir': '', 'manual_dir': '', 'cache_dir': ''}
     return SimpleNamespace(dataset=dataset, **defaults | places | fields)
 
@@ -34,6 +36,9 @@ def listing(**fields: Any) -> list[str]:
     """One line per dataset: D, split sizes, whether it is prepared here, licence, source."""
     rows = [HEADER]
     for name in registry.DATASETS:
+        if name == registry.OWN:
+            rows.append((name, *'----', 'where config.path says', 'your own', 'your own'))
+            continue
         config = config_of(name, **fields)
         known = registry.describe(config)
         sizes = [f'{size:,}' for size in known.split_sizes]

@@ -6,18 +6,21 @@ import os
 from train.data.base import Config, Data, Dataset, Description
 from train.data.datasets.binarised_mnist import BinarisedMnist
 from train.data.datasets.digits import Digits
+from train.data.datasets.files.dataset import FileDataset
 from train.data.datasets.maf.dataset import TABLES
 from train.data.datasets.tfds_images import CIFAR10, FASHION_MNIST, IMAGES, MNIST, SVHN_CROPPED
 from train.data.datasets.toy import ToyDataset
 from train.data.storage.sources import Source, Subset
 from train.errors import UserError
 
+OWN = 'file'  # the dataset of a user's own files, which a config names
 DATASETS: dict[str, Dataset] = {
     'toy': ToyDataset(),
     'digits': Digits(),
     'mnist': MNIST,
     'binarised_mnist': BinarisedMnist(),
     **{dataset.name: dataset for dataset in (*IMAGES, *TABLES)},
+    OWN: FileDataset(),
 }
 # config.context=label: rows of these end in a class, of which the context is the one-hot vector.
 LABELLED: dict[str, Dataset] = {
@@ -72,8 +75,13 @@ def _dataset(config: Config) -> Dataset:
         raise UserError(
             f'unknown dataset {name!r}; config.dataset is one of: {", ".join(sorted(DATASETS))}.'
         )
-    if not config.context:
+    if not config.context or name == OWN:
         return DATASETS[name]
+    if config.context != 'label':
+        raise UserError(
+            f'config.context must be label, or empty, for all but config.dataset={OWN}; found {config.context!r}: '
+            'choose one of these.'
+        )
     if name not in LABELLED:
         raise UserError(
             f'config.context=label needs a dataset with class labels, one of {", ".join(LABELLED)}; found '

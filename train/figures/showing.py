@@ -41,12 +41,13 @@ def in_data_space(
 ) -> jax.Array:
     """`number` samples (n, D), not clipped; images of latent-variable models are the mean of p(x|z).
 
-    context: (C,), the same for all samples; without one a model of p(x | c) is given contexts drawn as in training.
+    context: (n, C), or (C,), the same for all samples; without one a model of p(x | c) is given contexts drawn as in
+    training.
     """
     method = 'sample_mean' if of_means(model, preprocessing) else 'sample'
     contexts = None
     if context is not None:
-        contexts = jnp.broadcast_to(context[None], (number, len(context)))
+        contexts = jnp.broadcast_to(jnp.atleast_2d(context), (number, context.shape[-1]))
     elif preprocessing.context is not None:
         key, own_key = jax.random.split(key)
         contexts = preprocessing.context.draw(own_key, number)

@@ -47,43 +47,51 @@ OPTIMIZERS = {
 }
 
 
-def _constant(config: Config) -> optax.Schedule:
+def _constant(config: Config, per_epoch: int) -> optax.Schedule:
+    del per_epoch
     return optax.constant_schedule(config.lr)
 
 
-def _cosine(config: Config) -> optax.Schedule:
-    return optax.cosine_decay_schedule(config.lr, _decay_steps(config))
+def _cosine(config: Config, per_epoch: int) -> optax.Schedule:
+    return optax.cosine_decay_schedule(config.lr, _decay_steps(config, per_epoch))
 
 
-def _linear(config: Config) -> optax.Schedule:
-    return optax.linear_schedule(config.lr, 0.0, _decay_steps(config))
+def _linear(config: Config, per_epoch: int) -> optax.Schedule:
+    return optax.linear_schedule(config.lr, 0.0, _decay_steps(config, per_epoch))
 
 
 SCHEDULES = {'constant': _constant, 'cosine': _cosine, 'linear': _linear}
 
 
-def _decay_steps(config: Config) -> int:
-    if config.schedule_steps <= config.warmup:
+def _decay_steps(config: Config, per_epoch: int) -> int:
+    steps = config.schedule_steps or config.epochs * per_epoch
+    if steps <= config.warmup:
         raise UserError(
-            f'config.schedule={config.schedule} decays to zero at config.schedule_steps, which must be larger than '
-            f'config.warmup; found schedule_steps={config.schedule_steps}, warmup={config.warmup}.'
+            f'config.schedule={config.schedule} must decay to zero, at config.schedule_steps or with config.epochs, '
+            f'after config.warmup; found {steps} steps, warmup={config.warmup}: set the latter lower.'
         )
-    return config.schedule_steps - config.warmup
+    return steps - config.warmup
 
 
-def schedule(config: Config) -> optax.Schedule:
-    """The learning rate as a function of the step: a linear warm-up, then the named schedule."""
+def schedule(config: Config, per_epoch: int = 0) -> optax.Schedule:
+    """The learning rate as a function of the step: a linear warm-up, then the named schedule.
+
+    per_epoch: steps of an epoch, for one that ends with `config.epochs`.
+    """
     if config.schedule not in SCHEDULES:
         raise UserError(_unknown('schedule', config.schedule, SCHEDULES))
-    rate = SCHEDULES[config.schedule](config)
+    rate = SCHEDULES[config.schedule](config, per_epoch)
     if not config.warmup:
         return rate
     ramp = optax.linear_schedule(0.0, config.lr, config.warmup)
     return optax.join_schedules([ramp, rate], [config.warmup])
 
 
-def create(config: Config) -> optax.GradientTransformation:
-    """The optax transformation of a config; raises UserError for what is unknown or contradictory."""
+def create(config: Config, per_epoch: int = 0) -> optax.GradientTransformation:
+    """The optax transformation of a config; raises UserError for what is unknown or contradictory.
+
+    per_epoch: as of `schedule`.
+    """
     if config.optimizer not in OPTIMIZERS:
         raise UserError(_unknown('optimizer', config.optimizer, OPTIMIZERS))
     _check_equivariant(config)
@@ -92,19 +100,20 @@ def create(config: Config) -> optax.GradientTransformation:
             f'config.weight_decay={config.weight_decay} works with config.optimizer=adamw, '
             f'found {config.optimizer}.'
         )
-    rule = OPTIMIZERS[config.optimizer](schedule(config), config)
+    rate = schedule(config, per_epoch)
+    rule = OPTIMIZERS[config.optimizer](rate, config)
     if config.model == 'mlp_flow' and config.nonlinearity == 'spline':
-        rule = _with_activations(rule, config)
+        rule = _with_activations(rule, rate, config)
     if config.grad_clip:
         return optax.chain(optax.clip_by_global_norm(config.grad_clip), rule)
     return rule
 
 
 def _with_activations(
-    rule: optax.GradientTransformation, config: Config
+    rule: optax.GradientTransformation, rate: optax.Schedule, config: Config
 ) -> optax.GradientTransformation:
     """The rule for affine layers, and Adam at a rate of its own for learnt activations."""
-    rate, factor = schedule(config), config.mlp_flow.activation_rate
+    factor = config.mlp_flow.activation_rate
 
     return optax.partition(
         {True: _adam(lambda step: factor * rate(step), config), False: rule},

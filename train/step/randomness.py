@@ -5,6 +5,7 @@ another number of devices and another chunk length draw the same numbers.
 """
 
 import dataclasses
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -12,6 +13,8 @@ from jax.typing import ArrayLike
 from ml_collections import ConfigDict, FrozenConfigDict
 
 PURPOSES = {'init': 0, 'order': 1, 'noise': 2, 'eval_noise': 3, 'sample': 4}
+
+SAMPLED_AT_ONCE = 10_000
 
 # What one example's key is split into within a step: preprocessing noise and the model's own.
 ENCODE, MODEL = 0, 1
@@ -41,6 +44,14 @@ def seed_of(config: Any, name: str) -> int:
 def purpose_key(seed: ArrayLike, purpose: str) -> jax.Array:
     """The typed key of one purpose, from a seed (an integer or a () uint32 array)."""
     return jax.random.fold_in(jax.random.key(seed, impl='threefry2x32'), PURPOSES[purpose])
+
+
+def sample_blocks(key: jax.Array, number: int) -> Iterator[tuple[slice, jax.Array]]:
+    """Which of `number` samples are drawn at once, and their key."""
+    for block, start in enumerate(range(0, number, SAMPLED_AT_ONCE)):
+        # Counted from the top, away from what models fold in.
+        own_key = key if block == 0 else jax.random.fold_in(key, 2**32 - block)
+        yield slice(start, min(number, start + SAMPLED_AT_ONCE)), own_key
 
 
 def example_keys(seed: ArrayLike, purpose: str, step: ArrayLike, indices: ArrayLike) -> jax.Array:

@@ -110,7 +110,7 @@ def test_refined_proposal_of_a_model_without_one_vector_is_refused(model):
 def test_gaps_of_a_run_add_up(finished):
     folder, *_ = finished
     model_config = config(epochs=1, num_samples=50, eval_batch_size=6)
-    experiment = experiments.for_use(model_config)
+    experiment = experiments.for_use(model_config, datasets.describe(model_config))
     data = datasets.load(config(epochs=1, max_rows=6))
     with reading(folder) as saved:
         state, _, _ = saved.restore_best(experiment.template(), experiment.steps_per_epoch)

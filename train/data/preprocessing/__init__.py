@@ -19,11 +19,12 @@ import numpy as np
 
 from train.data.base import Config, Description
 from train.data.preprocessing import contexts, fitting
-from train.data.preprocessing.bijectors import Bijector
+from train.data.preprocessing.bijectors import Bijector, Unbounded
 from train.data.preprocessing.contexts import Context
 from train.data.preprocessing.encoders import (
     Binarise,
     Dequantise,
+    DequantiseCategories,
     Encoder,
     Flip,
     Identity,
@@ -32,6 +33,7 @@ from train.data.preprocessing.encoders import (
 )
 from train.data.preprocessing.units import Units
 from train.data.storage.sources import Source
+from train.data.table import Table
 from train.errors import UserError
 
 
@@ -87,7 +89,7 @@ class Preprocessing:
         """The same pytree, zeros for the fitted arrays."""
         empty, width = cls._empty(config, description), description.num_features
         steps = [fitting.STEPS[name] for name in _steps(config)]
-        bijectors = tuple(step.template(config, width) for step in steps)
+        bijectors = (*empty.bijectors, *(step.template(config, width) for step in steps))
         context = contexts.template(description) if description.context else None
         return _with_context(dataclasses.replace(empty, bijectors=bijectors), context)
 
@@ -121,7 +123,7 @@ class Preprocessing:
         cls.check(config, description)
         levels = description.levels
         if levels is None:
-            return cls(bijectors=(), encoder=Identity(), units=Units(None))
+            return cls(*_of_columns(description.table), units=Units(None))
         kind = PRESETS[config.preprocessing].encoder
         encoder: Encoder = kind(levels)
         if config.flip:
@@ -170,6 +172,18 @@ class WithContext(Preprocessing):
     @property
     def context(self) -> Context:
         return self.behind
+
+
+def _of_columns(table: Table | None) -> tuple[tuple[Bijector, ...], Encoder]:
+    """Of real numbers, what their columns ask for: noise on categories k, which then lie in (0, K), and bounds."""
+    if table is None or not table.is_bounded:
+        return (), Identity()
+    columns = table.columns
+    bounds = [(0.0, len(c.categories)) if c.categories else (c.low, c.high) for c in columns]
+    lows, highs = zip(*bounds, strict=True)
+    is_category = tuple(bool(column.categories) for column in columns)
+    encoder = DequantiseCategories(is_category) if any(is_category) else Identity()
+    return (Unbounded(lows, highs),), encoder
 
 
 def _with_context(preprocessing: Preprocessing, context: Context | None) -> Preprocessing:

@@ -46,6 +46,49 @@ class Logit:
 
 
 @flax.struct.dataclass
+class Unbounded:
+    """From columns between bounds to the whole line, elementwise; the density beyond the bounds is zero.
+
+    y = log(t - low) - log(high - t), with both bounds; log(t - low) or -log(high - t), with one; t, with none (None).
+    log|dy/dt| = -log(t - low) - log(high - t) + log(high - low), or the one term of these that there is, with its sign.
+    """
+
+    lows: tuple[float | None, ...] = flax.struct.field(pytree_node=False)  # of each column
+    highs: tuple[float | None, ...] = flax.struct.field(pytree_node=False)
+
+    def forward_and_log_det(self, t: jax.Array) -> Pair:
+        has_low, low, has_high, high = self._rows(t)
+        inside = (~has_low | (t > low)) & (~has_high | (t < high))
+        above = jnp.where(has_low & inside, t - low, 1)
+        below = jnp.where(has_high & inside, high - t, 1)
+        up, down = jnp.log(above), jnp.log(below)
+        width = jnp.where(has_low & has_high, high - low, 1)
+        log_dy_dt = jnp.where(inside, jnp.log(width) - up - down, -jnp.inf)
+        y = jnp.where(has_low | has_high, up - down, t)
+        return y, log_dy_dt.sum(-1)
+
+    def inverse_and_log_det(self, y: jax.Array) -> Pair:
+        has_low, low, has_high, high = self._rows(y)
+        width = jnp.where(has_low & has_high, high - low, 1)
+        one_sided = has_low ^ has_high
+        exponent = jnp.where(one_sided, jnp.where(has_low, y, -y), 0)
+        from_one = jnp.where(has_low, low + jnp.exp(exponent), high - jnp.exp(exponent))
+        from_both = low + width * jax.nn.sigmoid(y)
+        both = jnp.log(width) - jax.nn.softplus(y) - jax.nn.softplus(-y)
+        t = jnp.where(one_sided, from_one, jnp.where(has_low & has_high, from_both, y))
+        log_dt_dy = jnp.where(one_sided, exponent, jnp.where(has_low & has_high, both, 0))
+        return t, log_dt_dy.sum(-1)
+
+    def _rows(self, like: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
+        """Whether there is a bound, and the bound or 0, (1, D) each: of the lower ones, then the upper ones."""
+        sides = []
+        for bounds in (self.lows, self.highs):
+            sides.append(jnp.array([[bound is not None for bound in bounds]]))
+            sides.append(jnp.array([[bound or 0.0 for bound in bounds]], like.dtype))
+        return sides[0], sides[1], sides[2], sides[3]
+
+
+@flax.struct.dataclass
 class Standardise:
     """y = (t - mean) / std, elementwise, with moments of the training split."""
 

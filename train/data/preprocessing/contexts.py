@@ -11,13 +11,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from train.data.base import Description
+from train.data.preprocessing.column_contexts import KEPT, ColumnsContext
 from train.data.storage.sources import Source, blocks
 from train.errors import UserError
 
 Rows = TypeVar('Rows', jax.Array, np.ndarray, jax.Array | np.ndarray)
 
 ROWS_PER_BLOCK = 10_000
-KEPT = 1000  # contexts of numbers that are kept to draw from
 
 
 class Context(Protocol):
@@ -89,6 +89,8 @@ class Numbers:
 def fit(description: Description, train_source: Source) -> Context:
     """What a dataset with contexts has behind x, from its training rows; UserError for a class that there is not."""
     D, C = description.num_features, description.context
+    if description.table is not None:
+        return ColumnsContext.fit(description, train_source)
     if not description.labelled:
         rows = train_source.gather(np.arange(min(KEPT, len(train_source))))[:, D:]
         return Numbers(jnp.asarray(rows, jnp.float32), D)
@@ -107,6 +109,8 @@ def fit(description: Description, train_source: Source) -> Context:
 def template(description: Description) -> Context:
     """The same pytree, zeros for the fitted array."""
     D, C = description.num_features, description.context
+    if description.table is not None:
+        return ColumnsContext.template(description)
     if description.labelled:
         return Labels(jnp.zeros(C), D)
     return Numbers(jnp.zeros((min(KEPT, description.split_sizes[0]), C)), D)

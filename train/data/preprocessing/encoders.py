@@ -38,11 +38,22 @@ class Dequantise:
     def encode(self, raw: jax.Array | np.ndarray, keys: jax.Array, training: bool) -> jax.Array:
         """raw (B, D) integers, keys (B,) -> t (B, D) in (0, 1), in training or not."""
         del training
-        keys = draws.fold_in(keys, DEQUANTISATION_NOISE)
-        bits = jax.vmap(lambda key: jax.random.bits(key, raw.shape[1:], jnp.uint32))(keys)
-        dtype = _float_type()
-        u = ((bits >> (32 - NOISE_BITS)).astype(dtype) + 0.5) / 2**NOISE_BITS
-        return (raw.astype(dtype) + u) / self.levels
+        return (jnp.asarray(raw.astype(_float_type())) + _noise(keys, raw.shape[1:])) / self.levels
+
+
+@dataclass(frozen=True)
+class DequantiseCategories:
+    """t = k + u for columns of categories k = 0, 1, ..., u uniform on (0, 1) by example key; other columns stay."""
+
+    is_category: tuple[bool, ...]  # of each column
+
+    def encode(self, raw: jax.Array | np.ndarray, keys: jax.Array, training: bool) -> jax.Array:
+        """raw (B, D) -> t (B, D), in training or not."""
+        del training
+        u = _noise(keys, raw.shape[1:])
+        return jnp.asarray(raw.astype(_float_type())) + jnp.where(
+            jnp.array(self.is_category)[None], u, 0
+        )
 
 
 @dataclass(frozen=True)
@@ -109,6 +120,13 @@ class Flip:
             u = draws.uniform(draws.fold_in(keys, FLIP), ())
             raw = jnp.where(u[:, None] < 0.5, mirrored, raw)
         return self.encoder.encode(raw, keys, training)
+
+
+def _noise(keys: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+    """Midpoints of a grid of step 2^-15 on (0, 1), (B, *shape)."""
+    keys = draws.fold_in(keys, DEQUANTISATION_NOISE)
+    bits = jax.vmap(lambda key: jax.random.bits(key, shape, jnp.uint32))(keys)
+    return ((bits >> (32 - NOISE_BITS)).astype(_float_type()) + 0.5) / 2**NOISE_BITS
 
 
 def _float_type() -> np.dtype:

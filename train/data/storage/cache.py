@@ -11,14 +11,14 @@ import pathlib
 import shutil
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import numpy as np
 from absl import logging
 
 from train.data.storage import arrays
 from train.data.storage.locks import locked
-from train.data.storage.prepared_directory import Prepared
 from train.data.storage.sources import ArraySource
 from train.errors import UserError
 
@@ -27,12 +27,26 @@ UNFINISHED = '.unfinished-'
 Blocks = Iterable[np.ndarray]  # the rows of a split, (n, D) each
 
 
+class Origin(Protocol):
+    """What a cache is made from, such as a `Prepared` dataset: what it is called by."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def version(self) -> str: ...
+
+    @property
+    def key(self) -> str: ...
+
+
 @dataclass(frozen=True)
 class Cache:
-    """A complete cache; `splits` maps a split to its bytes, shape, dtype and sha256."""
+    """A complete cache; `splits` maps a split to its bytes, shape, dtype and sha256, `notes` say what its rows are."""
 
     directory: pathlib.Path
     splits: dict[str, arrays.Facts]
+    notes: dict[str, Any] = field(default_factory=dict)
 
     @property
     def fingerprint(self) -> str:
@@ -65,7 +79,8 @@ def find(
 
 def _open(directory: pathlib.Path) -> Cache | None:
     try:
-        splits = dict(json.loads((directory / INFO).read_text())['splits'])
+        info = json.loads((directory / INFO).read_text())
+        splits, notes = dict(info['splits']), dict(info.get('notes', {}))
         if not splits:
             raise ValueError('it names no split')
         for split, facts in splits.items():
@@ -75,26 +90,27 @@ def _open(directory: pathlib.Path) -> Cache | None:
     except (OSError, ValueError, KeyError, TypeError) as error:
         logging.warning('Ignoring the damaged cache %s: %s', directory, error)
         return None
-    return Cache(directory, splits)
+    return Cache(directory, splits, notes)
 
 
 def write(
     directory: pathlib.Path,
-    prepared: Prepared,
+    origin: Origin,
     splits: Mapping[str, Callable[[], Blocks]],
     name: str = '',
+    notes: Mapping[str, Any] | None = None,
 ) -> Cache:
-    """Make the cache of a `Prepared` dataset, unless another process has done so meanwhile.
+    """Make the cache of a dataset, unless another process has done so meanwhile.
 
     `splits` maps a split to a function without arguments that gives its blocks of rows (n, D). `name`: under which it
-    is found, where that is not the dataset's.
+    is found, where that is not the dataset's. `notes`: JSON that is kept beside the rows.
     """
-    name, version, key = name or prepared.name, prepared.version, prepared.key
+    name, version, key = name or origin.name, origin.version, origin.key
     target = pathlib.Path(directory) / f'{name}-{version}-{key}'
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with locked(target):
-            return find([directory], name, version, key) or _write(target, splits)
+            return find([directory], name, version, key) or _write(target, splits, notes or {})
     except OSError as error:
         raise UserError(
             f'the cache {target} cannot be written ({error}): '
@@ -102,7 +118,9 @@ def write(
         ) from error
 
 
-def _write(target: pathlib.Path, splits: Mapping[str, Callable[[], Blocks]]) -> Cache:
+def _write(
+    target: pathlib.Path, splits: Mapping[str, Callable[[], Blocks]], notes: Mapping[str, Any]
+) -> Cache:
     # The lock is ours: what bears these names was left by a process that was killed.
     for leftover in target.parent.glob(f'{UNFINISHED}{target.name}-*'):
         shutil.rmtree(leftover)
@@ -110,11 +128,11 @@ def _write(target: pathlib.Path, splits: Mapping[str, Callable[[], Blocks]]) -> 
     unfinished.mkdir()
     try:
         facts = {split: arrays.write(unfinished, split, read()) for split, read in splits.items()}
-        (unfinished / INFO).write_text(json.dumps({'splits': facts}, indent=1))
+        (unfinished / INFO).write_text(json.dumps({'splits': facts, 'notes': notes}, indent=1))
         if target.exists():
             shutil.rmtree(target)
         os.rename(unfinished, target)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     logging.info('Wrote the cache %s', target)
-    return Cache(target, facts)
+    return Cache(target, facts, dict(notes))

@@ -16,7 +16,8 @@ READERS = {
 def read_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype]:
     """(shape, whether columns come first, dtype) of an open file, which is left where the numbers begin.
 
-    Raises ValueError where the header is damaged, or where the file has not all that it claims.
+    Raises ValueError where the header is damaged, where the array is one of Python objects, or where the file has not
+    all that it claims.
     """
     try:
         version = np.lib.format.read_magic(file)
@@ -25,6 +26,8 @@ def read_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype]:
         shape, columns_first, dtype = READERS[version](file)
     except tokenize.TokenError as error:  # numpy's reader lets it through
         raise ValueError(f'the header cannot be parsed: {error}') from error
+    if dtype.hasobject:
+        raise ValueError('it holds Python objects, which are not read')
     claimed = math.prod(shape) * dtype.itemsize
     left = os.fstat(file.fileno()).st_size - file.tell()
     if min(shape, default=0) < 0 or claimed > left:
