@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from train.contract import Model, Variables
     from train.data.preprocessing import Preprocessing
 
+__version__ = '0.1.0'
+
 environment.prepare()
 
 

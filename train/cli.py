@@ -22,8 +22,9 @@ def run(main: Main, *, takes_arguments: bool = False) -> None:
     What a user can mend is printed as one sentence on stderr: exit code 1, 2 for flags, 3 where numbers broke, 4 where
     another process was lost, 128 + signal after a requested stop.
     """
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) == signal.SIG_DFL:
+    for number in signal.Signals:
+        # By name, for Windows has no SIGHUP.
+        if number.name in ('SIGTERM', 'SIGHUP') and signal.getsignal(number) == signal.SIG_DFL:
             signal.signal(number, _leave)
     logging.set_verbosity(logging.INFO)
     logging.use_absl_handler()

@@ -7,6 +7,7 @@ import re
 import sys
 
 import jaxlib.version
+import platformdirs
 
 # As in `flows.compiler`, which says why; importing it loads JAX, and a command that does not compute starts without.
 FAULTY_JAXLIB = '0.10.2'
@@ -17,9 +18,8 @@ APPLICATION = 'likelihood_zoo'
 
 
 def user_cache() -> pathlib.Path:
-    """This user's cache directory of the project."""
-    base = os.environ.get('XDG_CACHE_HOME') or '~/.cache'
-    return pathlib.Path(base).expanduser() / APPLICATION
+    """This user's cache directory of the project; RuntimeError for a user without a home."""
+    return pathlib.Path(platformdirs.user_cache_dir(APPLICATION, appauthor=False)).expanduser()
 
 
 def prepare() -> None:
