@@ -41,6 +41,7 @@ NONLINEARITIES = ('smooth_leaky_relu', 'leaky_tanh', 'elu', 'softplus', 'spline'
 OPTIMIZERS = ('adam', 'adamw', 'adamax', 'sgd', 'equivariant')
 PRECISIONS = ('highest', 'high', 'default', 'float32', 'tensorfloat32', 'bfloat16')
 VARIED = ('init', 'order', 'noise')
+TRACKERS = ('wandb', 'mlflow')
 
 SEED = Rule(lambda value: 0 <= value < 2**32, 'lie in 0 .. 2**32 - 1')
 OWN_SEED = Rule(
@@ -48,6 +49,10 @@ OWN_SEED = Rule(
 )
 NAMES_OF_SEEDS = Rule(
     lambda value: set(value.split(',')) <= {'', *VARIED}, f'name some of {",".join(VARIED)}'
+)
+NAMES_OF_TRACKERS = Rule(
+    lambda value: set(value.split(',')) <= {'', *TRACKERS},
+    f'name some of {",".join(TRACKERS)}, or be empty',
 )
 
 MODEL = (
@@ -233,6 +238,13 @@ RUN = (
     Field('generation', True, SWITCH, 'pictures of samples', defines=False),
     Field('generation_every', 10, whole(1), 'epochs between them', defines=False),
     Field('tensorboard', True, SWITCH, 'events for TensorBoard', defines=False),
+    Field(
+        'trackers',
+        '',
+        NAMES_OF_TRACKERS,
+        'where numbers and pictures go as well; each is an extra of the installation',
+        defines=False,
+    ),
     Field(
         'profile_steps',
         0,
