@@ -80,8 +80,21 @@ MODEL = (
         'steps over which the weight of the KL in the loss grows from 0 to 1',
     ),
 )
+# Of dataset=array, as `train.fit` sets them.
+ARRAY = (
+    Field('array.digest', '', TEXT, 'of the rows, which are not stored'),
+    Field('array.rows', 0, whole(0), 'N, before they are split'),
+    Field('array.columns', 0, whole(0), 'D'),
+    Field('array.context', 0, whole(0), 'C, classes or columns of the context; 0: none'),
+    Field('array.labelled', False, SWITCH, 'whether the context is a class'),
+)
 DATA = (
-    Field('dataset', 'mnist', one_of(*DATASETS), 'see `python -m train.prepare --list`'),
+    Field(
+        'dataset',
+        'mnist',
+        one_of(*DATASETS, 'array'),
+        'see `python -m train.prepare --list`; array: by train.fit',
+    ),
     Field('toy_name', 'sine', one_of(*TOYS), 'which density, for dataset=toy'),
     Field('toy_size', 5000, whole(1, MOST_POINTS), 'rows of each split, for dataset=toy'),
     Field('max_rows', 0, whole(0), 'only the first so many rows of each split, to try out; 0: all'),
@@ -272,6 +285,7 @@ def _of(model: str) -> tuple[Field, ...]:
 SECTIONS = {
     'model': MODEL,
     **{name: _of(name) for name in MODELS if MODELS[name].own},
+    'array': ARRAY,
     'data': DATA,
     'optimisation': OPTIMISATION,
     'studies': STUDY,

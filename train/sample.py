@@ -47,8 +47,8 @@ _DATA_DIR = flags.DEFINE_string(
 )
 
 INPAINTED = 10  # test images
-BLOCK = 10_000  # samples that are drawn at once
-SHOWN = 1000  # of them in a picture
+SHOWN = 1000  # samples in a picture of images
+POINTS = 10_000  # in one of the plane
 
 
 def main(argv: list[str]) -> None:
@@ -89,24 +89,18 @@ def _samples(config: 'ConfigDict', trained: 'Trained', key: 'jax.Array') -> 'Mad
     from train.figures import plots, showing
 
     _check_memory(config)
-    model, variables, preprocessing = trained
+    model, _, preprocessing = trained
     if not model.is_onto:
         raise UserError(model.warning)
-    context = _context(preprocessing)
     shape = datasets.describe(config).shape
-    samples = np.empty((_NUMBER.value, *shape), np.float32)
-    for block, start in enumerate(range(0, len(samples), BLOCK)):
-        # Counted from the top, away from what models fold in.
-        block_key = key if block == 0 else jax.random.fold_in(key, 2**32 - block)
-        part = samples[start : start + BLOCK]
-        x = showing.in_data_space(model, variables, preprocessing, block_key, len(part), context)
-        part[:] = np.asarray(x).reshape(part.shape)
+    samples = showing.draw_blocks(*trained, key, _NUMBER.value, _context(preprocessing))
+    samples = samples.reshape(-1, *shape)
     png = None
     if len(shape) == 3:
         shown = np.asarray(preprocessing.to_display(jax.numpy.asarray(samples[:SHOWN])))
         png = plots.image_grid(shown, 10)
     elif shape == (2,):
-        png = plots.points(samples[:BLOCK])
+        png = plots.points(samples[:POINTS])
     what = (
         'means of p(x|z), one for each z from the prior,'
         if showing.of_means(model, preprocessing)

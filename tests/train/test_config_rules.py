@@ -59,7 +59,7 @@ REGISTRIES = {
     'vae.output_dist': OUTPUT_DISTRIBUTIONS,
     'vae.initialisation': WEIGHTS,
     'vlae.update_rule': UPDATE_RULES,
-    'dataset': data.DATASETS,
+    'dataset': {*data.DATASETS, 'array'},
     'toy_name': TOYS,
     'preprocessing': PRESETS,
     'kl': KLS,

@@ -4,6 +4,7 @@ import dataclasses
 import os
 
 from train.data.base import Config, Data, Dataset, Description
+from train.data.datasets.array import ArrayDataset
 from train.data.datasets.binarised_mnist import BinarisedMnist
 from train.data.datasets.digits import Digits
 from train.data.datasets.maf.dataset import TABLES
@@ -68,6 +69,8 @@ def _limited(description: Description, max_rows: int) -> Description:
 
 def _dataset(config: Config) -> Dataset:
     name = config.dataset
+    if name == 'array':
+        return ArrayDataset()
     if name not in DATASETS:
         raise UserError(
             f'unknown dataset {name!r}; config.dataset is one of: {", ".join(sorted(DATASETS))}.'

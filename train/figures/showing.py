@@ -22,6 +22,7 @@ from train.step.randomness import purpose_key
 from train.step.state import TrainState
 
 IMAGES, POINTS = 100, 2000
+BLOCK = 10_000  # samples that are drawn at once
 
 
 def epoch_line(values: Mapping[str, Any]) -> str:
@@ -53,18 +54,43 @@ def in_data_space(
 ) -> jax.Array:
     """`number` samples (n, D), not clipped; images of latent-variable models are the mean of p(x|z).
 
-    context: (C,), the same for all samples; without one a model of p(x | c) is given contexts drawn as in training.
+    context: (C,), the same for all samples, or (n, C); without one a model of p(x | c) is given contexts drawn as in
+    training.
     """
     method = 'sample_mean' if of_means(model, preprocessing) else 'sample'
     contexts = None
     if context is not None:
-        contexts = jnp.broadcast_to(context[None], (number, len(context)))
+        contexts = jnp.broadcast_to(jnp.atleast_2d(context), (number, context.shape[-1]))
     elif preprocessing.context is not None:
         key, own_key = jax.random.split(key)
         contexts = preprocessing.context.draw(own_key, number)
     with jax.default_matmul_precision('highest'):
         x = model.apply(variables, key, number, **given(contexts), method=method)
         return preprocessing.inverse_and_log_det(x)[0]
+
+
+def draw_blocks(
+    model: Model,
+    variables: Variables,
+    preprocessing: Preprocessing,
+    key: jax.Array,
+    number: int,
+    context: jax.Array | np.ndarray | None = None,
+) -> np.ndarray:
+    """Any number of samples (n, D) as numpy, drawn in blocks; context: (C,), (1, C) or (n, C), see `in_data_space`."""
+    blocks = []
+    for block, start in enumerate(range(0, number, BLOCK)):
+        # Counted from the top, away from what models fold in.
+        own_key = key if block == 0 else jax.random.fold_in(key, 2**32 - block)
+        own = (
+            context
+            if context is None or context.size == context.shape[-1]
+            else context[start : start + BLOCK]
+        )
+        count = min(BLOCK, number - start)
+        x = in_data_space(model, variables, preprocessing, own_key, count, own)
+        blocks.append(np.asarray(x, np.float32))
+    return np.concatenate(blocks)
 
 
 def of_means(model: Model, preprocessing: Preprocessing) -> bool:
