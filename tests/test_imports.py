@@ -27,6 +27,7 @@ LATE = {
     'train.cli': COMMAND,
     'train.evaluate': COMMAND,
     'train.main': COMMAND,
+    'train.models': 'Flax, which the contract of models imports',
     'train.models.field_flows': MODEL,
     'train.models.flows': MODEL,
     'train.models.vaes': MODEL,

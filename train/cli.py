@@ -109,7 +109,11 @@ def _parse(argv: list[str], *, takes_arguments: bool) -> list[str]:
         print(_help())
         sys.exit()
     try:
+        _use_plugins(argv)
         rest = flags.FLAGS(argv)
+    except UserError as error:
+        print(error, file=sys.stderr)
+        sys.exit(error.exit_code)
     except AttributeError as error:
         _refuse(_renamed(argv) or f'The config has no such field: {_last_line(error)}')
     except SyntaxError as error:
@@ -130,6 +134,15 @@ def _help() -> str:
         flags.FLAGS.main_module_help().strip(),
     ]
     return '\n\n'.join([*parts, *([listing.config_fields()] if 'config' in flags.FLAGS else [])])
+
+
+def _use_plugins(argv: list[str]) -> None:
+    """Make plug-ins that the command line names known before it is parsed: it may set fields of theirs."""
+    named = re.findall(r'^--?config\.(model|dataset)[=\n](.*:.*)', '\n'.join(argv), re.M)
+    if named:
+        from train import plugins
+
+        plugins.use(dict(named))
 
 
 def _renamed(argv: list[str]) -> str:

@@ -5,8 +5,10 @@ words, for their registries import JAX; a test holds the two equal.
 """
 
 import dataclasses
+from collections.abc import Collection, Iterable
+from typing import Any
 
-from train.models import MODELS
+from train.models import MODELS, own_group
 from train.rules import (
     ABOVE_ZERO,
     AT_LEAST_ZERO,
@@ -39,6 +41,9 @@ PRESETS = (
 )
 NONLINEARITIES = ('smooth_leaky_relu', 'leaky_tanh', 'elu', 'softplus', 'spline')
 OPTIMIZERS = ('adam', 'adamw', 'adamax', 'sgd', 'equivariant')
+# What other packages add, see `train.plugins`: field -> name -> a dataset, a preset.
+OTHERS: dict[str, dict[str, Any]] = {'dataset': {}, 'preprocessing': {}}
+OWN = ', or module:attribute of your own'
 PRECISIONS = ('highest', 'high', 'default', 'float32', 'tensorfloat32', 'bfloat16')
 VARIED = ('init', 'order', 'noise')
 TRACKERS = ('wandb', 'mlflow')
@@ -55,8 +60,17 @@ NAMES_OF_TRACKERS = Rule(
     f'name some of {",".join(TRACKERS)}, or be empty',
 )
 
+
+def _named(known: Collection[str], others: Collection[str] = ()) -> Rule:
+    """One of some names, to which plug-ins may add, or a plug-in."""
+    return Rule(
+        lambda value: value in known or value in others or ':' in value,
+        f'be one of {", ".join(known)}{OWN}',
+    )
+
+
 MODEL = (
-    Field('model', 'mlp_flow', one_of(*MODELS), 'see `python -m train.main --list`'),
+    Field('model', 'mlp_flow', _named(MODELS), 'see `python -m train.main --list`'),
     Field('prior', 'gaussian', one_of('gaussian', 'logistic'), "the flow's factorial base density"),
     Field('num_layers', 2, whole(1, MOST_LAYERS), 'affine layers, an activation after all but one'),
     Field('nonlinearity', 'smooth_leaky_relu', one_of(*NONLINEARITIES), 'that activation'),
@@ -92,7 +106,7 @@ DATA = (
     Field(
         'dataset',
         'mnist',
-        one_of(*DATASETS, 'array'),
+        _named((*DATASETS, 'array'), OTHERS['dataset']),
         'see `python -m train.prepare --list`; array: by train.fit',
     ),
     Field('toy_name', 'sine', one_of(*TOYS), 'which density, for dataset=toy'),
@@ -104,7 +118,12 @@ DATA = (
         Rule(lambda value: value in ('', 'label'), 'be label, or empty'),
         'label: p(x | class) in place of p(x), for models and datasets that have it',
     ),
-    Field('preprocessing', 'none', one_of(*PRESETS), 'of the data, before the model'),
+    Field(
+        'preprocessing',
+        'none',
+        _named(PRESETS, OTHERS['preprocessing']),
+        'of the data, before the model',
+    ),
     Field(
         'logit_lambda',
         1e-6,
@@ -275,16 +294,15 @@ RUN = (
 )
 
 
-def _of(model: str) -> tuple[Field, ...]:
-    """A model's own fields, by their names behind `config.`."""
-    own = MODELS[model].own
-    return tuple(dataclasses.replace(field, name=f'{model}.{field.name}') for field in own)
+def _of(group: str, own: Iterable[Field]) -> tuple[Field, ...]:
+    """The own fields of a model or a dataset, by their names behind `config.`."""
+    return tuple(dataclasses.replace(field, name=f'{group}.{field.name}') for field in own)
 
 
 # Title -> fields, in the order in which `--help` has them.
 SECTIONS = {
     'model': MODEL,
-    **{name: _of(name) for name in MODELS if MODELS[name].own},
+    **{own_group(name): _of(own_group(name), row.own) for name, row in MODELS.items() if row.own},
     'array': ARRAY,
     'data': DATA,
     'optimisation': OPTIMISATION,
@@ -292,3 +310,11 @@ SECTIONS = {
     'run': RUN,
 }
 FIELDS = {field.name: field for section in SECTIONS.values() for field in section}
+ADDED: set[str] = set()  # the groups of fields that are plug-ins' own
+
+
+def add(group: str, own: Iterable[Field]) -> None:
+    """The own fields of a plug-in are fields of configs from now on."""
+    SECTIONS[group] = _of(group, own)
+    FIELDS.update({field.name: field for field in SECTIONS[group]})
+    ADDED.add(group)

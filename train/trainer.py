@@ -17,6 +17,7 @@ from absl import logging
 from etils import epath
 from ml_collections import FrozenConfigDict as Config
 
+from train import config as defaults
 from train import data as datasets
 from train.data import batches
 from train.data.base import Data
@@ -199,6 +200,7 @@ def run(
     else None. mute: without progress bar and line of each epoch.
     Raises UserError for what the user can mend, NonFiniteError when the numbers break, StoppedError after a signal.
     """
+    config = Config(defaults.settled(config))
     kinds.check(workdir, trainer.kind)
     workdirs.check(workdir, config)
     earlier = finished(workdir, config)
