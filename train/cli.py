@@ -1,6 +1,7 @@
 """What the commands share: the environment, flags that fail in one sentence, exit codes."""
 
 import functools
+import os
 import re
 import signal
 import sys
@@ -11,6 +12,7 @@ from typing import Any, NoReturn
 from absl import app, flags, logging
 
 from train.errors import NonFiniteError, SignalledError, StoppedError, UserError
+from train.runtime.environment import CONFIGS
 
 Main = Callable[[list[str]], None]
 HELP = {'--help', '-help', '-h', '--helpshort'}
@@ -63,7 +65,8 @@ def config_of(holder: flags.FlagHolder) -> tuple[Any, str]:
         config = ml_collections.FrozenConfigDict(holder.value)
     except OSError as error:
         raise UserError(
-            f'--config must name a config file, found none at {name}; try --config=configs/mnist.py.'
+            f'--config must name a config file, or one of those that --list prints, found none at {name}; try '
+            '--config=mnist.'
         ) from error
     defaults.check_fields(config, given=config_flags.get_override_values(flag))
     return config, name
@@ -110,7 +113,7 @@ def _parse(argv: list[str], *, takes_arguments: bool) -> list[str]:
         sys.exit()
     try:
         _use_plugins(argv)
-        rest = flags.FLAGS(argv)
+        rest = flags.FLAGS(_with_config_file(argv))
     except UserError as error:
         print(error, file=sys.stderr)
         sys.exit(error.exit_code)
@@ -134,6 +137,20 @@ def _help() -> str:
         flags.FLAGS.main_module_help().strip(),
     ]
     return '\n\n'.join([*parts, *([listing.config_fields()] if 'config' in flags.FLAGS else [])])
+
+
+def _with_config_file(argv: list[str]) -> list[str]:
+    """The command line with the path of the package's config for `mnist`, for `configs/mnist.py` where that is not."""
+    argv = list(argv)
+    for place, argument in enumerate(argv):
+        flag, _, value = argument.rpartition('=')
+        if flag not in ('-config', '--config') and argv[place - 1] not in ('-config', '--config'):
+            continue
+        path, colon, variant = value.partition(':')
+        own = CONFIGS / f'{path.removeprefix("configs/").removesuffix(".py")}.py'
+        if not os.path.isfile(path) and own.is_file():
+            argv[place] = f'{flag}{"=" if flag else ""}{own}{colon}{variant}'
+    return argv
 
 
 def _use_plugins(argv: list[str]) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 from train import fields, models, plugins
 from train.rules import SWITCH, TEXT, Field
+from train.runtime.environment import CONFIGS
 
-CONFIGS = pathlib.Path(__file__).resolve().parents[1] / 'configs'
 WIDTH = 110
 
 
@@ -48,7 +48,9 @@ def everything() -> str:
     plugins.use_installed()
     rows = {
         'models (--config.model=NAME)': [(name, row.about) for name, row in models.MODELS.items()],
-        'configs (--config=FILE)': [(f'configs/{file.name}', _title(file)) for file in _configs()],
+        'configs (--config=NAME, or a FILE of your own)': [
+            (file.stem, _title(file)) for file in _configs()
+        ],
     }
     parts = [f'{title}:\n{_table(lines)}' for title, lines in rows.items()]
     names = textwrap.fill(

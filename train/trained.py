@@ -50,6 +50,9 @@ class Trained:
     def __iter__(self) -> Iterator[Any]:
         return iter((self.model, self.variables, self.preprocessing))
 
+    def __getitem__(self, index: int) -> Any:
+        return tuple(self)[index]
+
     @property
     def result(self) -> Result:
         """What the run's `result.json` holds; `print(trained.result.line())`."""

@@ -15,6 +15,9 @@ XLA_FLAG = '--xla_cpu_experimental_ynn_fusion_type'
 
 
 APPLICATION = 'likelihood_zoo'
+CONFIGS = (
+    pathlib.Path(__file__).resolve().parents[2] / 'configs'
+)  # those that come with the package
 
 
 def user_cache() -> pathlib.Path:
