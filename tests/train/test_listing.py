@@ -33,7 +33,7 @@ def printed(module, flag):
         timeout=60,
         check=True,
     )
-    text, end = done.stdout[: done.stdout.index('code ')], done.stdout.splitlines()[-2:]
+    text, end = done.stdout[: done.stdout.rindex('code ')], done.stdout.splitlines()[-2:]
     assert end[0] in ('code None', 'code 0')
     assert end[1] == 'heavy []'
     return text
