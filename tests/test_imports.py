@@ -26,6 +26,7 @@ LATE = {
     'train': 'Flax and Orbax, where only a submodule is wanted',
     'train.cli': COMMAND,
     'train.evaluate': COMMAND,
+    'train.export': COMMAND,
     'train.main': COMMAND,
     'train.models': 'Flax, which the contract of models imports',
     'train.models.field_flows': MODEL,

@@ -8,7 +8,7 @@ import os
 import runpy
 import sys
 
-COMMANDS = ('train', 'study', 'evaluate', 'sample', 'verify', 'report', 'prepare')
+COMMANDS = ('train', 'study', 'evaluate', 'sample', 'verify', 'report', 'export', 'prepare')
 
 
 def main() -> None:
