@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 from types import FrameType
 from typing import Any, Self
 
@@ -13,7 +14,8 @@ class Interruption:
 
     With one process, the first signal is noted and a second SIGINT interrupts at once. With several, JAX's runtime
     receives SIGTERM, on any of them, and lets all stop at the same step. A terminal that goes away is a request too,
-    unless the run was started to outlive it, as by nohup.
+    unless the run was started to outlive it, as by nohup. Outside of the main thread Python takes no signals, and none
+    is noted.
     """
 
     # By name, for Windows has no SIGHUP.
@@ -28,7 +30,8 @@ class Interruption:
 
     def __enter__(self) -> Self:
         several = jax.process_count() > 1
-        for number in self.SIGNALS:
+        in_main = threading.current_thread() is threading.main_thread()
+        for number in self.SIGNALS if in_main else ():
             hangup = number.name == 'SIGHUP'
             if (several and not hangup) or (hangup and signal.getsignal(number) == signal.SIG_IGN):
                 continue
