@@ -1,19 +1,29 @@
 """The trainer: commands, loop, step, data. On import the process environment is prepared for JAX and TensorFlow."""
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from train.runtime import environment
 
 if TYPE_CHECKING:
-    from train.contract import Model, Variables
-    from train.data.preprocessing import Preprocessing
+    from numpy.typing import ArrayLike
+
+    from train.trained import Trained
+
+__version__ = '0.1.0'
 
 environment.prepare()
 
 
-def load(workdir: str | os.PathLike) -> 'tuple[Model, Variables, Preprocessing]':
-    """`model, variables, preprocessing` of a trained run, see `train.pretrained.load`."""
+def load(workdir: str | os.PathLike) -> 'Trained':
+    """A trained run: `.log_prob(x)`, `.sample(n)`; see `train.pretrained.load`."""
     from train.pretrained import load as load_run
 
     return load_run(workdir)
+
+
+def fit(x: 'ArrayLike', **arguments: Any) -> 'Trained':
+    """Train a density of rows x (N, D); see `train.fitting.fit`."""
+    from train.fitting import fit as fit_rows
+
+    return fit_rows(x, **arguments)

@@ -1,6 +1,7 @@
 """What the commands share: the environment, flags that fail in one sentence, exit codes."""
 
 import functools
+import os
 import re
 import signal
 import sys
@@ -11,6 +12,7 @@ from typing import Any, NoReturn
 from absl import app, flags, logging
 
 from train.errors import NonFiniteError, SignalledError, StoppedError, UserError
+from train.runtime.environment import CONFIGS
 
 Main = Callable[[list[str]], None]
 HELP = {'--help', '-help', '-h', '--helpshort'}
@@ -22,8 +24,9 @@ def run(main: Main, *, takes_arguments: bool = False) -> None:
     What a user can mend is printed as one sentence on stderr: exit code 1, 2 for flags, 3 where numbers broke, 4 where
     another process was lost, 128 + signal after a requested stop.
     """
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) == signal.SIG_DFL:
+    for number in signal.Signals:
+        # By name, for Windows has no SIGHUP.
+        if number.name in ('SIGTERM', 'SIGHUP') and signal.getsignal(number) == signal.SIG_DFL:
             signal.signal(number, _leave)
     logging.set_verbosity(logging.INFO)
     logging.use_absl_handler()
@@ -63,7 +66,8 @@ def config_of(holder: flags.FlagHolder) -> tuple[Any, str]:
         config = ml_collections.FrozenConfigDict(holder.value)
     except OSError as error:
         raise UserError(
-            f'--config must name a config file, found none at {name}; try --config=configs/mnist.py.'
+            f'--config must name a config file, or one of those that --list prints, found none at {name}; try '
+            '--config=mnist.'
         ) from error
     defaults.check_fields(config, given=config_flags.get_override_values(flag))
     return config, name
@@ -119,7 +123,11 @@ def _parse(argv: list[str], *, takes_arguments: bool) -> list[str]:
         print(_help())
         sys.exit()
     try:
-        rest = flags.FLAGS(argv)
+        _use_plugins(argv)
+        rest = flags.FLAGS(_with_config_file(argv))
+    except UserError as error:
+        print(error, file=sys.stderr)
+        sys.exit(error.exit_code)
     except AttributeError as error:
         _refuse(_renamed(argv) or f'The config has no such field: {_last_line(error)}')
     except SyntaxError as error:
@@ -140,6 +148,29 @@ def _help() -> str:
         flags.FLAGS.main_module_help().strip(),
     ]
     return '\n\n'.join([*parts, *([listing.config_fields()] if 'config' in flags.FLAGS else [])])
+
+
+def _with_config_file(argv: list[str]) -> list[str]:
+    """The command line with the path of the package's config for `mnist`, for `configs/mnist.py` where that is not."""
+    argv = list(argv)
+    for place, argument in enumerate(argv):
+        flag, _, value = argument.rpartition('=')
+        if flag not in ('-config', '--config') and argv[place - 1] not in ('-config', '--config'):
+            continue
+        path, colon, variant = value.partition(':')
+        own = CONFIGS / f'{path.removeprefix("configs/").removesuffix(".py")}.py'
+        if not os.path.isfile(path) and own.is_file():
+            argv[place] = f'{flag}{"=" if flag else ""}{own}{colon}{variant}'
+    return argv
+
+
+def _use_plugins(argv: list[str]) -> None:
+    """Make plug-ins that the command line names known before it is parsed: it may set fields of theirs."""
+    named = re.findall(r'^--?config\.(model|dataset)[=\n](.*:.*)', '\n'.join(argv), re.M)
+    if named:
+        from train import plugins
+
+        plugins.use(dict(named))
 
 
 def _renamed(argv: list[str]) -> str:

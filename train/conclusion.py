@@ -143,5 +143,5 @@ def _pictures(
         save_png(workdir / 'learning_curve.png', plots.learning_curve(records))
     if experiment.config.generation:
         validation = data.source('validation')
-        with Writer(workdir, step, tensorboard=experiment.config.tensorboard) as writer:
+        with Writer.of(experiment.config, workdir, step) as writer:
             showing.show(experiment, state, validation, workdir, writer, step, 'final_')

@@ -6,7 +6,7 @@ from typing import Any
 
 import ml_collections
 
-from train import fields, models
+from train import fields, models, plugins
 from train.errors import UserError
 
 # Names that fields had in earlier versions -> what they are called now; one field may have become several.
@@ -41,11 +41,33 @@ RENAMED_VALUES = {
 }
 
 
-def get_config() -> ml_collections.ConfigDict:
-    """The defaults, locked: an experiment starts from these, and a field that is not there cannot be set."""
-    return ml_collections.ConfigDict(
+def get_config(**named: str) -> ml_collections.ConfigDict:
+    """The defaults, locked: an experiment starts from these, and a field that is not there cannot be set.
+
+    named: `model='my_package.flows:row'` and the like, where fields that a plug-in has of its own are to be set.
+    """
+    plugins.use_installed()
+    plugins.use(named)
+    config = ml_collections.ConfigDict(
         nested({name: field.default for name, field in fields.FIELDS.items()})
     ).lock()
+    config.update(named)
+    return config
+
+
+def settled(config: Any) -> ml_collections.ConfigDict:
+    """A copy of a config with the fields of its own plug-ins, at their defaults unless set, and of no other plug-in."""
+    copy = ml_collections.ConfigDict(config)
+    named = {field: copy[field] for field in ('model', 'dataset')}
+    plugins.use({**named, 'preprocessing': copy.preprocessing})
+    ours = {models.own_group(name) for name in named.values()}
+    ours |= set(models.MODELS[copy.model].has) if copy.model in models.MODELS else set()
+    with copy.unlocked():
+        for group in (fields.ADDED - ours).intersection(copy):
+            del copy[group]
+        for group in (fields.ADDED & ours).difference(copy):
+            copy.update(nested({field.name: field.default for field in fields.SECTIONS[group]}))
+    return copy
 
 
 def with_variant(
@@ -99,20 +121,21 @@ def completed(stored: Any, path: Any) -> ml_collections.ConfigDict:
     if not isinstance(stored, dict):
         raise UserError(f'the config in {path} must be a JSON object, found {stored!r}.')
     values = renamed(flat(stored))
+    plugins.use(values)
+    config = get_config()
     unknown = sorted(values.keys() - fields.FIELDS.keys())
     if unknown:
         raise UserError(
             f'{path} must hold fields of a config, see `python -m train.main --help`; found {", ".join(unknown)}: use '
-            'the version that wrote it.'
+            'the version that wrote it, or install the package that they belong to.'
         )
-    config = get_config()
     try:
         config.update(nested(values))
     except (TypeError, ValueError) as error:
         raise UserError(
             f'{path} must hold values of the types that the fields of a config have ({error}); restore it from a copy.'
         ) from error
-    return config
+    return settled(config)
 
 
 def defining(config: Any) -> dict[str, Any]:
@@ -138,12 +161,13 @@ def changed(config: Any) -> dict[str, Any]:
 
 def check(config: Any) -> None:
     """Raise a UserError for the first field of a config whose value makes no sense."""
-    values = flat(config)
-    for name, field in fields.FIELDS.items():
-        if not field.rule.holds(values[name]):
-            raise UserError(f'config.{name} must {field.rule.says}; found {values[name]!r}.')
+    for name, value in flat(config).items():
+        rule = fields.FIELDS[name].rule
+        if not rule.holds(value):
+            raise UserError(f'config.{name} must {rule.says}; found {value!r}.')
 
 
 def check_fields(config: Any, given: Collection[str] = ()) -> None:
     """Raise a UserError for fields that the model of a config does not have, see `train.models.check_fields`."""
+    plugins.use(flat(config))
     models.check_fields(flat(config), flat(get_config()), given)

@@ -5,8 +5,10 @@ words, for their registries import JAX; a test holds the two equal.
 """
 
 import dataclasses
+from collections.abc import Collection, Iterable
+from typing import Any
 
-from train.models import MODELS
+from train.models import MODELS, own_group
 from train.rules import (
     ABOVE_ZERO,
     AT_LEAST_ZERO,
@@ -39,8 +41,12 @@ PRESETS = (
 )
 NONLINEARITIES = ('smooth_leaky_relu', 'leaky_tanh', 'elu', 'softplus', 'spline')
 OPTIMIZERS = ('adam', 'adamw', 'adamax', 'sgd', 'equivariant')
+# What other packages add, see `train.plugins`: field -> name -> a dataset, a preset.
+OTHERS: dict[str, dict[str, Any]] = {'dataset': {}, 'preprocessing': {}}
+OWN = ', or module:attribute of your own'
 PRECISIONS = ('highest', 'high', 'default', 'float32', 'tensorfloat32', 'bfloat16')
 VARIED = ('init', 'order', 'noise')
+TRACKERS = ('wandb', 'mlflow')
 
 SEED = Rule(lambda value: 0 <= value < 2**32, 'lie in 0 .. 2**32 - 1')
 OWN_SEED = Rule(
@@ -49,9 +55,22 @@ OWN_SEED = Rule(
 NAMES_OF_SEEDS = Rule(
     lambda value: set(value.split(',')) <= {'', *VARIED}, f'name some of {",".join(VARIED)}'
 )
+NAMES_OF_TRACKERS = Rule(
+    lambda value: set(value.split(',')) <= {'', *TRACKERS},
+    f'name some of {",".join(TRACKERS)}, or be empty',
+)
+
+
+def _named(known: Collection[str], others: Collection[str] = ()) -> Rule:
+    """One of some names, to which plug-ins may add, or a plug-in."""
+    return Rule(
+        lambda value: value in known or value in others or ':' in value,
+        f'be one of {", ".join(known)}{OWN}',
+    )
+
 
 MODEL = (
-    Field('model', 'mlp_flow', one_of(*MODELS), 'see `python -m train.main --list`'),
+    Field('model', 'mlp_flow', _named(MODELS), 'see `python -m train.main --list`'),
     Field('prior', 'gaussian', one_of('gaussian', 'logistic'), "the flow's factorial base density"),
     Field('num_layers', 2, whole(1, MOST_LAYERS), 'affine layers, an activation after all but one'),
     Field('nonlinearity', 'smooth_leaky_relu', one_of(*NONLINEARITIES), 'that activation'),
@@ -75,8 +94,21 @@ MODEL = (
         'steps over which the weight of the KL in the loss grows from 0 to 1',
     ),
 )
+# Of dataset=array, as `train.fit` sets them.
+ARRAY = (
+    Field('array.digest', '', TEXT, 'of the rows, which are not stored'),
+    Field('array.rows', 0, whole(0), 'N, before they are split'),
+    Field('array.columns', 0, whole(0), 'D'),
+    Field('array.context', 0, whole(0), 'C, classes or columns of the context; 0: none'),
+    Field('array.labelled', False, SWITCH, 'whether the context is a class'),
+)
 DATA = (
-    Field('dataset', 'mnist', one_of(*DATASETS), 'see `python -m train.prepare --list`'),
+    Field(
+        'dataset',
+        'mnist',
+        _named((*DATASETS, 'array'), OTHERS['dataset']),
+        'see `python -m train.prepare --list`; array: by train.fit',
+    ),
     Field('toy_name', 'sine', one_of(*TOYS), 'which density, for dataset=toy'),
     Field('toy_size', 5000, whole(1, MOST_POINTS), 'rows of each split, for dataset=toy'),
     Field('max_rows', 0, whole(0), 'only the first so many rows of each split, to try out; 0: all'),
@@ -98,7 +130,12 @@ DATA = (
         TEXT,
         'label: p(x | class) in place of p(x), where models and datasets have it; of a table: columns',
     ),
-    Field('preprocessing', 'none', one_of(*PRESETS), 'of the data, before the model'),
+    Field(
+        'preprocessing',
+        'none',
+        _named(PRESETS, OTHERS['preprocessing']),
+        'of the data, before the model',
+    ),
     Field(
         'logit_lambda',
         1e-6,
@@ -247,6 +284,13 @@ RUN = (
     Field('generation_every', 10, whole(1), 'epochs between them', defines=False),
     Field('tensorboard', True, SWITCH, 'events for TensorBoard', defines=False),
     Field(
+        'trackers',
+        '',
+        NAMES_OF_TRACKERS,
+        'where numbers and pictures go as well; each is an extra of the installation',
+        defines=False,
+    ),
+    Field(
         'profile_steps',
         0,
         whole(0),
@@ -263,19 +307,27 @@ RUN = (
 )
 
 
-def _of(model: str) -> tuple[Field, ...]:
-    """A model's own fields, by their names behind `config.`."""
-    own = MODELS[model].own
-    return tuple(dataclasses.replace(field, name=f'{model}.{field.name}') for field in own)
+def _of(group: str, own: Iterable[Field]) -> tuple[Field, ...]:
+    """The own fields of a model or a dataset, by their names behind `config.`."""
+    return tuple(dataclasses.replace(field, name=f'{group}.{field.name}') for field in own)
 
 
 # Title -> fields, in the order in which `--help` has them.
 SECTIONS = {
     'model': MODEL,
-    **{name: _of(name) for name in MODELS if MODELS[name].own},
+    **{own_group(name): _of(own_group(name), row.own) for name, row in MODELS.items() if row.own},
+    'array': ARRAY,
     'data': DATA,
     'optimisation': OPTIMISATION,
     'studies': STUDY,
     'run': RUN,
 }
 FIELDS = {field.name: field for section in SECTIONS.values() for field in section}
+ADDED: set[str] = set()  # the groups of fields that are plug-ins' own
+
+
+def add(group: str, own: Iterable[Field]) -> None:
+    """The own fields of a plug-in are fields of configs from now on."""
+    SECTIONS[group] = _of(group, own)
+    FIELDS.update({field.name: field for field in SECTIONS[group]})
+    ADDED.add(group)

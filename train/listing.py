@@ -5,15 +5,16 @@ import pathlib
 import textwrap
 from collections.abc import Iterable
 
-from train import fields, models
+from train import fields, models, plugins
 from train.rules import SWITCH, TEXT, Field
+from train.runtime.environment import CONFIGS
 
-CONFIGS = pathlib.Path(__file__).resolve().parents[1] / 'configs'
 WIDTH = 110
 
 
 def config_fields() -> str:
     """Every field of a config with its default, meaning, rule and the models that have it."""
+    plugins.use_installed()
     parts = ['--config.FIELD=VALUE, the fields of a config and their defaults:']
     for title, section in fields.SECTIONS.items():
         rows = _table((_default(field), _meaning(field)) for field in section)
@@ -44,13 +45,19 @@ def _meaning(field: Field) -> str:
 
 def everything() -> str:
     """Models, configs and datasets, one line each."""
+    plugins.use_installed()
     rows = {
         'models (--config.model=NAME)': [(name, row.about) for name, row in models.MODELS.items()],
-        'configs (--config=FILE)': [(f'configs/{file.name}', _title(file)) for file in _configs()],
+        'configs (--config=NAME, or a FILE of your own)': [
+            (file.stem, _title(file)) for file in _configs()
+        ],
     }
     parts = [f'{title}:\n{_table(lines)}' for title, lines in rows.items()]
     names = textwrap.fill(
-        ' '.join(fields.DATASETS), WIDTH, initial_indent='  ', subsequent_indent='  '
+        ' '.join((*fields.DATASETS, *fields.OTHERS['dataset'])),
+        WIDTH,
+        initial_indent='  ',
+        subsequent_indent='  ',
     )
     parts.append(
         'datasets (--config.dataset=NAME; `python -m train.prepare --list` says what is prepared here):\n'

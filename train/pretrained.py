@@ -1,4 +1,4 @@
-"""A trained model for a notebook, without its dataset."""
+"""A trained run's folder as a model to work with, without its dataset."""
 
 import jax
 from etils import epath
@@ -7,12 +7,11 @@ from ml_collections import ConfigDict
 from train import described
 from train import experiment as experiments
 from train.config import completed
-from train.contract import Model, Variables
-from train.data.preprocessing import Preprocessing
 from train.errors import UserError
 from train.runtime import workdir as workdirs
 from train.runtime.checkpoint import reading
 from train.step.state import TrainState
+from train.trained import Trained
 
 
 def read_config(workdir: epath.Path) -> ConfigDict:
@@ -26,15 +25,17 @@ def read_config(workdir: epath.Path) -> ConfigDict:
     return completed(workdirs.read_json(path), path)
 
 
-def load(workdir: epath.PathLike) -> tuple[Model, Variables, Preprocessing]:
-    """`model, variables, preprocessing` of the best checkpoint in a run's folder.
+def load(workdir: epath.PathLike) -> Trained:
+    """The best checkpoint in a run's folder.
 
-    The dataset is not needed. Use as
+    The dataset is not needed. `trained.log_prob(x)` and `trained.sample(n)` are in the units of the data. Where more is
+    asked, `model, variables, preprocessing = trained`:
     `x, log_det = preprocessing.forward_and_log_det(preprocessing.encode(raw, keys, False))` and
     `model.apply(variables, x, keys, num_samples, method='log_likelihood')`, nats in model space.
     """
-    experiment, state, _ = restore(workdirs.resolve(workdir))
-    return experiment.model, state.variables, state.preprocessing
+    folder = workdirs.resolve(workdir)
+    experiment, state, _ = restore(folder)
+    return Trained(experiment, state, folder)
 
 
 def restore(workdir: epath.Path) -> tuple[experiments.Experiment, TrainState, int]:

@@ -128,20 +128,16 @@ def _samples(known: 'Description', trained: 'Trained', key: 'jax.Array') -> 'Mad
 
     from train.errors import UserError
     from train.figures import plots, showing
-    from train.step.randomness import sample_blocks
 
     _check_memory(known.num_features)
-    model, variables, preprocessing = trained
+    model, _, preprocessing = trained
     if not model.is_onto:
         raise UserError(model.warning)
     text, drawn = _context(preprocessing), preprocessing.context
     context = None if text is None or drawn is None else drawn.read(text)
     shape = known.shape
-    samples = np.empty((_NUMBER.value, *shape), np.float32)
-    for rows, block_key in sample_blocks(key, len(samples)):
-        part = samples[rows]
-        x = showing.in_data_space(model, variables, preprocessing, block_key, len(part), context)
-        part[:] = np.asarray(x).reshape(part.shape)
+    samples = showing.draw_blocks(*trained, key, _NUMBER.value, context)
+    samples = samples.reshape(-1, *shape)
     png = None
     if len(shape) == 3:
         shown = np.asarray(preprocessing.to_display(jax.numpy.asarray(samples[:SHOWN])))

@@ -17,6 +17,7 @@ from absl import logging
 from etils import epath
 from ml_collections import FrozenConfigDict as Config
 
+from train import config as defaults
 from train import data as datasets
 from train import described
 from train.data import batches
@@ -24,7 +25,7 @@ from train.data.base import Data
 from train.data.prefetch import prefetch
 from train.errors import NonFiniteError, StoppedError, UserError
 from train.experiment import Experiment
-from train.runtime import checkpoint, kinds, processes
+from train.runtime import checkpoint, kinds, processes, trackers
 from train.runtime import workdir as workdirs
 from train.runtime.disk import disk_errors
 from train.runtime.interruption import Interruption
@@ -112,11 +113,7 @@ class Trainer(abc.ABC, Generic[S, R]):
         """Epochs until the budget is used up or the session is finished, each written to the folder."""
         first = processes.is_first()
         total = self.config.epochs * self.per_epoch
-        writer = (
-            Writer(self.workdir, session.step, tensorboard=self.config.tensorboard)
-            if first
-            else NullWriter()
-        )
+        writer = Writer.of(self.config, self.workdir, session.step) if first else NullWriter()
         with writer, Progress(total, session.step, show=first and not self.mute) as progress:
             while session.step < total and not session.finished:
                 start, start_step = time.monotonic(), session.step
@@ -204,6 +201,7 @@ def run(
     else None. mute: without progress bar and line of each epoch.
     Raises UserError for what the user can mend, NonFiniteError when the numbers break, StoppedError after a signal.
     """
+    config = Config(defaults.settled(config))
     kinds.check(workdir, trainer.kind)
     workdirs.check(workdir, config)
     described.check(workdir, config)
@@ -212,6 +210,7 @@ def run(
         path = workdir / kinds.RESULTS[trainer.kind]
         logging.info('This %s is finished; its result is in %s', trainer.kind, path)
         return earlier
+    trackers.named(config.trackers)
     experiment = create(config)
     processes.barrier('before the workdir is written')
     with contextlib.ExitStack() as stack:

@@ -33,7 +33,7 @@ def printed(module, flag):
         timeout=60,
         check=True,
     )
-    text, end = done.stdout[: done.stdout.index('code ')], done.stdout.splitlines()[-2:]
+    text, end = done.stdout[: done.stdout.rindex('code ')], done.stdout.splitlines()[-2:]
     assert end[0] in ('code None', 'code 0')
     assert end[1] == 'heavy []'
     return text
@@ -56,7 +56,7 @@ def test_list_has_models_configs_and_datasets_and_starts_without_what_computes()
         assert f'  {name} ' in text
         assert row.about in text
     for file in listing.CONFIGS.glob('*.py'):
-        assert f'configs/{file.name} ' in text or file.stem == '__init__'
+        assert f'\n  {file.stem}' in text or file.stem == '__init__'
     assert set(fields.DATASETS) <= set(text[text.index('datasets') :].split())
 
 

@@ -2,8 +2,11 @@
 
 import dataclasses
 import os
+from typing import TypeVar
 
+from train import fields, plugins
 from train.data.base import Config, Data, Dataset, Description
+from train.data.datasets.array import ArrayDataset
 from train.data.datasets.binarised_mnist import BinarisedMnist
 from train.data.datasets.digits import Digits
 from train.data.datasets.files.dataset import FileDataset
@@ -22,6 +25,7 @@ DATASETS: dict[str, Dataset] = {
     **{dataset.name: dataset for dataset in (*IMAGES, *TABLES)},
     OWN: FileDataset(),
 }
+T = TypeVar('T', Data, Description)
 # config.context=label: rows of these end in a class, of which the context is the one-hot vector.
 LABELLED: dict[str, Dataset] = {
     'digits': Digits(labelled=True),
@@ -34,12 +38,13 @@ LABELLED: dict[str, Dataset] = {
 
 def describe(config: Config) -> Description:
     """The `Description` of `config.dataset`, without touching its data."""
-    return _limited(_dataset(config).describe(config), config.max_rows)
+    description = _of_kind(Description, config, 'describe', _dataset(config).describe(config))
+    return _limited(description, config.max_rows)
 
 
 def load(config: Config) -> Data:
     """The `Data` of `config.dataset`, prepared first if need be; raises `UserError`."""
-    data = _dataset(config).load(config)
+    data = _of_kind(Data, config, 'load', _dataset(config).load(config))
     if not config.max_rows:
         return data
 
@@ -60,6 +65,16 @@ def locate(config: Config) -> os.PathLike | str | None:
     return _dataset(config).locate(config)
 
 
+def _of_kind(kind: type[T], config: Config, method: str, found: T) -> T:
+    """What a dataset returned; UserError where one of a plug-in returned something else."""
+    if not isinstance(found, kind):
+        raise UserError(
+            f'{method} of config.dataset={config.dataset} must return a train.data.base.{kind.__name__}; found a '
+            f'{type(found).__name__}.'
+        )
+    return found
+
+
 def _limited(description: Description, max_rows: int) -> Description:
     if max_rows < 0:
         raise UserError(f'config.max_rows must be at least 0; found {max_rows}.')
@@ -71,6 +86,11 @@ def _limited(description: Description, max_rows: int) -> Description:
 
 def _dataset(config: Config) -> Dataset:
     name = config.dataset
+    if name == 'array':
+        return ArrayDataset()
+    plugins.use({'dataset': name})
+    if name in fields.OTHERS['dataset']:
+        return fields.OTHERS['dataset'][name]
     if name not in DATASETS:
         raise UserError(
             f'unknown dataset {name!r}; config.dataset is one of: {", ".join(sorted(DATASETS))}.'

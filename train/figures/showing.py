@@ -16,7 +16,7 @@ from train.runtime import processes
 from train.runtime.writers import NullWriter, Writer, save_png
 from train.session import RunSession
 from train.step import parallel as on
-from train.step.randomness import purpose_key
+from train.step.randomness import purpose_key, sample_blocks
 from train.step.state import TrainState
 
 IMAGES, POINTS = 100, 2000
@@ -54,6 +54,25 @@ def in_data_space(
     with jax.default_matmul_precision('highest'):
         x = model.apply(variables, key, number, **given(contexts), method=method)
         return preprocessing.inverse_and_log_det(x)[0]
+
+
+def draw_blocks(
+    model: Model,
+    variables: Variables,
+    preprocessing: Preprocessing,
+    key: jax.Array,
+    number: int,
+    context: jax.Array | np.ndarray | None = None,
+) -> np.ndarray:
+    """Any number of samples (n, D) as numpy, drawn in blocks; context: (C,), (1, C) or (n, C), see `in_data_space`."""
+    blocks = []
+    for rows, own_key in sample_blocks(key, number):
+        own = context
+        if context is not None and context.size > context.shape[-1]:
+            own = context[rows]
+        x = in_data_space(model, variables, preprocessing, own_key, rows.stop - rows.start, own)
+        blocks.append(np.asarray(x, np.float32))
+    return np.concatenate(blocks)
 
 
 def of_means(model: Model, preprocessing: Preprocessing) -> bool:

@@ -1,7 +1,7 @@
 """The models that `config.model` names: what each is, the fields it has, and how it is built from them.
 
 A row of `MODELS` is all that the trainer has to know of a new model. Its libraries are imported where it is built, so
-that `--help` and `--list` start at once.
+that `--help` and `--list` start at once. `train.plugins` adds rows of other packages.
 """
 
 from collections.abc import Collection
@@ -22,10 +22,20 @@ if TYPE_CHECKING:
 MODELS: dict[str, Model] = {**FLOWS, **FIELD_FLOWS, **VAES}
 
 
+def own_group(name: str) -> str:
+    """What a model's own fields stand under: its name, of a `module:attribute` the attribute."""
+    return name.rpartition(':')[2]
+
+
 def having(field: str) -> tuple[str, ...]:
     """The models that have a field, by its name behind `config.`; () for a field that every config has."""
     group = field.partition('.')[0]
-    return tuple(name for name, row in MODELS.items() if group == name or group in row.has)
+    return tuple(
+        name
+        for name, row in MODELS.items()
+        if group in row.has
+        or (group == name if ':' not in name else row.own and group == own_group(name))
+    )
 
 
 def has(model: str, field: str) -> bool:
@@ -37,12 +47,15 @@ def has(model: str, field: str) -> bool:
 def create(config: 'ConfigDict', description: 'Description') -> 'contract.Model':
     """The Linen module of a config; raises UserError for an unknown name or a field the model refuses."""
     if config.model not in MODELS:
-        raise UserError(f'config.model must be one of {", ".join(MODELS)}; found {config.model}.')
+        raise UserError(
+            f'config.model must be one of {", ".join(MODELS)}, or a module:attribute; found {config.model}.'
+        )
     _check_levels(config)
     try:
         model = MODELS[config.model].build(config, description)
     except ValueError as error:
         raise UserError(str(error)) from error
+    _check_contract(config.model, model)
     if description.context and not model.conditional:
         raise UserError(
             'a context needs a model of p(x | c), such as gaussian; found '
@@ -55,6 +68,19 @@ def create(config: 'ConfigDict', description: 'Description') -> 'contract.Model'
             f'study_vae); found config.model={config.model}: use config.importance=posterior.'
         )
     return model
+
+
+def _check_contract(name: str, model: Any) -> None:
+    """Raise UserError unless what was built is a model to the trainer."""
+    from train import contract
+
+    asked = [method for method in vars(contract.Model) if not method.startswith('_')]
+    missing = [method for method in asked if not hasattr(model, method)]
+    if missing:
+        raise UserError(
+            f'config.model={name} must build a Linen module with the methods of flows.LikelihoodModel; found a '
+            f'{type(model).__name__} without {", ".join(missing)}.'
+        )
 
 
 def _check_levels(config: 'ConfigDict') -> None:

@@ -7,6 +7,7 @@ import re
 import sys
 
 import jaxlib.version
+import platformdirs
 
 # As in `flows.compiler`, which says why; importing it loads JAX, and a command that does not compute starts without.
 FAULTY_JAXLIB = '0.10.2'
@@ -14,12 +15,14 @@ XLA_FLAG = '--xla_cpu_experimental_ynn_fusion_type'
 
 
 APPLICATION = 'likelihood_zoo'
+CONFIGS = (
+    pathlib.Path(__file__).resolve().parents[2] / 'configs'
+)  # those that come with the package
 
 
 def user_cache() -> pathlib.Path:
-    """This user's cache directory of the project."""
-    base = os.environ.get('XDG_CACHE_HOME') or '~/.cache'
-    return pathlib.Path(base).expanduser() / APPLICATION
+    """This user's cache directory of the project; RuntimeError for a user without a home."""
+    return pathlib.Path(platformdirs.user_cache_dir(APPLICATION, appauthor=False)).expanduser()
 
 
 def prepare() -> None:

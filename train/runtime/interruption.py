@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 from types import FrameType
 from typing import Any, Self
 
@@ -13,24 +14,28 @@ class Interruption:
 
     With one process, the first signal is noted and a second SIGINT interrupts at once. With several, JAX's runtime
     receives SIGTERM, on any of them, and lets all stop at the same step. A terminal that goes away is a request too,
-    unless the run was started to outlive it, as by nohup.
+    unless the run was started to outlive it, as by nohup. Outside of the main thread Python takes no signals, and none
+    is noted.
     """
 
-    SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    # By name, for Windows has no SIGHUP.
+    SIGNALS = tuple(
+        number for number in signal.Signals if number.name in ('SIGTERM', 'SIGINT', 'SIGHUP')
+    )
 
     def __init__(self) -> None:
         self._received: int | None = None
-        self._previous: dict[int, Any] = {}
+        self._previous: dict[signal.Signals, Any] = {}
         self._asked = 0
 
     def __enter__(self) -> Self:
         several = jax.process_count() > 1
-        handlers = (
-            {signal.SIGHUP: _terminate} if several else dict.fromkeys(self.SIGNALS, self._note)
-        )
-        for number, handler in handlers.items():
-            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
-                self._previous[number] = signal.signal(number, handler)
+        in_main = threading.current_thread() is threading.main_thread()
+        for number in self.SIGNALS if in_main else ():
+            hangup = number.name == 'SIGHUP'
+            if (several and not hangup) or (hangup and signal.getsignal(number) == signal.SIG_IGN):
+                continue
+            self._previous[number] = signal.signal(number, _terminate if several else self._note)
         return self
 
     def __exit__(self, *_: object) -> None:

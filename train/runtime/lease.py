@@ -5,18 +5,18 @@ seen: on the same host the process table says, from another host a heartbeat tha
 the kernel decides between two that start at once, by a lock that ends with its process.
 """
 
-import fcntl
 import json
 import os
 import socket
 import threading
 import time
 from collections.abc import Mapping
-from typing import IO, Any, Self
+from typing import Any, Self
 
 import psutil
 from absl import logging
 from etils import epath
+from filelock import FileLock, Timeout
 
 from train.errors import UserError
 
@@ -29,7 +29,7 @@ class Lease:
 
     def __init__(self, workdir: epath.Path) -> None:
         self._path = workdir / 'lease.json'
-        self._lock: IO[str] | None = None
+        self._lock: FileLock | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._beat, daemon=True)
         process = psutil.Process()
@@ -62,10 +62,10 @@ class Lease:
         """Take the kernel's lock on a local disk; False where another process has it."""
         if '://' in os.fspath(self._path):
             return True
+        self._lock = FileLock(self._path.parent / 'lease.lock')
         try:
-            self._lock = open(self._path.parent / 'lease.lock', 'w')  # noqa: SIM115 held while running
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            self._lock.acquire(timeout=0)
+        except Timeout:
             return False
         except OSError as error:
             raise _unwritable(self._path.parent, error) from error
@@ -73,7 +73,7 @@ class Lease:
 
     def _release_lock(self) -> None:
         if self._lock is not None:
-            self._lock.close()
+            self._lock.release()
             self._lock = None
 
     def _holder(self) -> dict[str, Any] | None:

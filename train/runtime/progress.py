@@ -1,10 +1,10 @@
-"""What a person sees while a run trains: a bar with the time left on a terminal, plain lines elsewhere."""
+"""What a person sees while a run trains: a bar on a terminal or in a notebook, plain lines elsewhere."""
 
 import sys
 from collections.abc import Mapping
 from typing import Any, Self
 
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from train.result import with_error
 
@@ -19,9 +19,8 @@ class Progress:
     """Counts steps; a context manager. Silent unless `show`."""
 
     def __init__(self, total: int, start: int, *, show: bool) -> None:
-        self._bar = tqdm(
-            total=total, initial=start, unit='step', disable=not (show and sys.stderr.isatty())
-        )
+        watched = show and (sys.stderr.isatty() or 'ipykernel' in sys.modules)
+        self._bar = tqdm(total=total, initial=start, unit='step', disable=not watched)
         self._show = show
 
     def __enter__(self) -> Self:

@@ -1,27 +1,41 @@
-"""Where a run's numbers and pictures go: `metrics.jsonl` and TensorBoard event files, without TensorFlow."""
+"""Where a run's numbers and pictures go: `metrics.jsonl`, TensorBoard event files, without TensorFlow, and trackers."""
 
 import io
 import json
 import pathlib
 import time
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from absl import logging
 from etils import epath
 from tensorboard.compat.proto import event_pb2, summary_pb2
 from tensorboard.summary.writer.record_writer import RecordWriter
 
+from train.runtime import trackers
 from train.runtime.workdir import write_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-class Writer:
-    """Appends to a workdir; `start_step` drops what an earlier, killed part of the run wrote beyond that step."""
+class Sink(Protocol):
+    """What a `Writer` hands its numbers and pictures on to."""
 
-    def __init__(self, workdir: epath.Path, start_step: int, *, tensorboard: bool) -> None:
+    def scalars(self, step: int, values: Mapping[str, Any]) -> None: ...
+
+    def image(self, step: int, tag: str, png: bytes) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Writer:
+    """Appends to a workdir; `start_step` drops what an earlier, killed part of the run wrote beyond that step.
+
+    sinks: what else gets the numbers, and the pictures.
+    """
+
+    def __init__(self, workdir: epath.Path, start_step: int, sinks: Sequence[Sink] = ()) -> None:
         self._path = workdir / 'metrics.jsonl'
         lines = read_lines(self._path) if self._path.exists() else []
         whole = [line for line in lines if line and isinstance(line.get('step'), int)]
@@ -31,26 +45,36 @@ class Writer:
             )
         self._lines = [json.dumps(line) for line in whole if line['step'] <= start_step]
         self._flush_lines()
-        self._events = EventFile(workdir / 'tensorboard', start_step) if tensorboard else None
+        self._sinks = sinks
+
+    @classmethod
+    def of(cls, config: Any, workdir: epath.Path, start_step: int) -> Self:
+        """With the sinks that `config.tensorboard` and `config.trackers` name."""
+        sinks: list[Sink] = [
+            trackers.Tracker(name, workdir, config) for name in trackers.named(config.trackers)
+        ]
+        if config.tensorboard:
+            sinks.append(EventFile(workdir / 'tensorboard', start_step))
+        return cls(workdir, start_step, sinks)
 
     def scalars(self, step: int, values: Mapping[str, Any]) -> None:
-        """One line of metrics.jsonl, and one TensorBoard scalar for every number in it."""
+        """One line of metrics.jsonl, every number of which goes to the sinks."""
         self._lines.append(json.dumps({'step': step, **values}))
         self._flush_lines()
-        if self._events:
-            self._events.scalars(step, values)
+        for sink in self._sinks:
+            sink.scalars(step, values)
 
     def image(self, step: int, tag: str, png: bytes) -> None:
-        """A PNG (bytes) as a TensorBoard image."""
-        if self._events:
-            self._events.image(step, tag, png)
+        """A PNG (bytes), for the sinks."""
+        for sink in self._sinks:
+            sink.image(step, tag, png)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._events:
-            self._events.close()
+        for sink in self._sinks:
+            sink.close()
 
     def _flush_lines(self) -> None:
         # Written whole, since buckets cannot append.

@@ -76,7 +76,7 @@ def conclude(
     drawn = _pictures(study)
     if config.generation:
         drawn |= seed_pictures.draw(experiment, data, best, trained)
-    _write_pictures(drawn, workdir, session.step, tensorboard=config.tensorboard)
+    _write_pictures(drawn, config, workdir, session.step)
     workdirs.write_json(workdir / 'study.json', study)
     logging.info('The study is in %s', workdir / 'study.json')
     return record
@@ -118,10 +118,10 @@ def _pictures(study: dict[str, Any]) -> dict[str, bytes]:
 
 
 def _write_pictures(
-    drawn: dict[str, bytes], workdir: epath.Path, step: int, *, tensorboard: bool
+    drawn: dict[str, bytes], config: Config, workdir: epath.Path, step: int
 ) -> None:
     """Each as a file, and in TensorBoard behind the last step of training."""
-    with Writer(workdir, step, tensorboard=tensorboard) as writer:
+    with Writer.of(config, workdir, step) as writer:
         for name, png in drawn.items():
             save_png(workdir / f'{name}.png', png)
             writer.image(step, name, png)

@@ -18,7 +18,7 @@ def test_damaged_lines_of_metrics_are_left_out(tmp_path, caplog, damaged):
     path = tmp_path / 'metrics.jsonl'
     path.write_bytes(b'{"step": 1}\n' + damaged + b'\n{"step": 2}\n{"step": 9}\n')
     caplog.set_level(logging.WARNING)
-    with Writer(epath.Path(tmp_path), 5, tensorboard=False) as writer:
+    with Writer(epath.Path(tmp_path), 5) as writer:
         writer.scalars(6, {'loss': 0.5})
     steps = [json.loads(line)['step'] for line in path.read_text().splitlines()]
     assert steps == [1, 2, 6]

@@ -1,5 +1,6 @@
 """Requests to stop."""
 
+import concurrent.futures
 import os
 import signal
 
@@ -30,3 +31,12 @@ def test_run_that_outlives_its_terminal_goes_on():
             assert not interruption.requested()
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+def test_training_in_another_thread_takes_no_signals():
+    def requested():
+        with Interruption() as interruption:
+            return interruption.requested()
+
+    with concurrent.futures.ThreadPoolExecutor(1) as other:
+        assert other.submit(requested).result() is False

@@ -43,6 +43,15 @@ def test_second_run_is_refused_with_the_holder(tmp_path, holder):
     assert json.loads((tmp_path / 'lease.json').read_text())['pid'] == holder.pid
 
 
+def test_second_run_of_the_same_process_is_refused(tmp_path):
+    with Lease(epath.Path(tmp_path)):
+        with pytest.raises(UserError, match='in use'), Lease(epath.Path(tmp_path)):
+            pass
+        assert (tmp_path / 'lease.json').exists()
+    with Lease(epath.Path(tmp_path)):
+        pass
+
+
 def test_lease_does_not_outlive_a_killed_process(tmp_path, holder):
     holder.send_signal(signal.SIGKILL)
     holder.wait()

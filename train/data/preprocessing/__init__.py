@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from train import fields, plugins
 from train.data.base import Config, Description
 from train.data.preprocessing import contexts, fitting
 from train.data.preprocessing.bijectors import Bijector, Unbounded
@@ -40,7 +41,8 @@ from train.errors import UserError
 class Preset(NamedTuple):
     # Of images; real numbers stay as they are.
     encoder: type[Dequantise] | type[Scale] | type[Keep] | type[Binarise]
-    bijectors: tuple[str, ...] = ()  # in the order in which data meet them
+    # In the order in which data meet them: names of `fitting.STEPS`, or steps of one's own.
+    bijectors: tuple[str | fitting.Step, ...] = ()
 
 
 PRESETS = {
@@ -78,8 +80,8 @@ class Preprocessing:
         """The preset `config.preprocessing`, fitted on the training split of the dataset described."""
         context = contexts.fit(description, train_source) if description.context else None
         preprocessing = _with_context(cls._empty(config, description), context)
-        for name in _steps(config):
-            fitted = fitting.STEPS[name].fit(config, preprocessing, train_source)
+        for step in _steps(config):
+            fitted = step.fit(config, preprocessing, train_source)
             bijectors = (*preprocessing.bijectors, fitted)
             preprocessing = dataclasses.replace(preprocessing, bijectors=bijectors)
         return preprocessing
@@ -88,8 +90,7 @@ class Preprocessing:
     def template(cls, config: Config, description: Description) -> 'Preprocessing':
         """The same pytree, zeros for the fitted arrays."""
         empty, width = cls._empty(config, description), description.num_features
-        steps = [fitting.STEPS[name] for name in _steps(config)]
-        bijectors = (*empty.bijectors, *(step.template(config, width) for step in steps))
+        bijectors = (*empty.bijectors, *(step.template(config, width) for step in _steps(config)))
         context = contexts.template(description) if description.context else None
         return _with_context(dataclasses.replace(empty, bijectors=bijectors), context)
 
@@ -97,12 +98,14 @@ class Preprocessing:
     def check(config: Config, description: Description) -> None:
         """Raise UserError unless the preprocessing of a config suits the dataset described."""
         name = config.preprocessing
-        if name not in PRESETS:
+        plugins.use({'preprocessing': name})
+        own = name in fields.OTHERS['preprocessing']
+        if name not in PRESETS and not own:
             known = ', '.join(sorted(PRESETS))
             raise UserError(
                 f'unknown preprocessing {name!r}; config.preprocessing is one of: {known}.'
             )
-        if description.levels is None and name not in REAL:
+        if description.levels is None and name not in REAL and not own:
             raise UserError(
                 f'preprocessing {name!r} needs pixels, and {description.name} holds real '
                 f'numbers: use one of {", ".join(REAL)}.'
@@ -124,7 +127,7 @@ class Preprocessing:
         levels = description.levels
         if levels is None:
             return cls(*_of_columns(description.table), units=Units(None))
-        kind = PRESETS[config.preprocessing].encoder
+        kind = _preset(config).encoder
         encoder: Encoder = kind(levels)
         if config.flip:
             encoder = Flip(encoder, description.shape)
@@ -198,7 +201,13 @@ UNITS: dict[type, Callable[[int], Units]] = {
 }
 
 
-def _steps(config: Config) -> tuple[str, ...]:
-    """The names of the bijectors of a config, in the order in which data meet them."""
-    bijectors = PRESETS[config.preprocessing].bijectors
-    return ('symmetric', *bijectors) if config.symmetric_range else bijectors
+def _preset(config: Config) -> Preset:
+    name = config.preprocessing
+    return PRESETS[name] if name in PRESETS else fields.OTHERS['preprocessing'][name]
+
+
+def _steps(config: Config) -> list[fitting.Step]:
+    """The bijectors of a config, in the order in which data meet them."""
+    bijectors = _preset(config).bijectors
+    steps = ('symmetric', *bijectors) if config.symmetric_range else bijectors
+    return [fitting.STEPS[step] if isinstance(step, str) else step for step in steps]

@@ -47,7 +47,8 @@ class Labels:
     start: int = flax.struct.field(pytree_node=False)
 
     def of(self, columns: jax.Array | np.ndarray) -> jax.Array:
-        return jax.nn.one_hot(columns[:, 0], len(self.frequencies), dtype=jnp.float32)
+        labels = columns[:, 0].astype(jnp.int32)
+        return jax.nn.one_hot(labels, len(self.frequencies), dtype=jnp.float32)
 
     def draw(self, key: jax.Array, n: int) -> jax.Array:
         labels = jax.random.choice(key, len(self.frequencies), (n,), p=self.frequencies)

@@ -151,7 +151,7 @@ HOSTILE = {
     'empty file': (csv(''), 'must name the columns; found none in 0 bytes'),
     'names alone': (csv('a,b,c\n'), 'must hold rows; found none'),
     'one row': (csv('a,b\n1,2.5\n'), 'must vary; found 1 in every row'),
-    'nine rows': (csv(text(TABLE[:9])), 'at least 10 rows to be split 80/10/10; found 9'),
+    'nine rows': (csv(text(TABLE[:9])), 'at least 10 rows to be divided 80/10/10; found 9'),
     'ragged': (csv(with_line(5, '1,2')), "have 3 cells in each line, as many as its first line; found 2"),
     'a cell too many': (csv(with_line(5, '1,2,3,4')), 'found 4 in line 5'),
     'text among numbers': (csv(with_line(5, '1,x,2')), "row 4 of column 'b' in table.csv must be a number"),
@@ -207,7 +207,7 @@ HOSTILE = {
     'images of two sizes': (folder_of(GREY, ('L', (4, 5))), 'L of 4 x 4 pixels; found L of 4 x 5'),
     'images of two modes': (folder_of(GREY, ('RGB', (4, 4))), 'found RGB of 4 x 4'),
     'image of another mode': (folder_of(('RGBA', (4, 4))), 'must be an image of mode L or RGB'),
-    'two images': (folder_of(GREY, GREY), 'at least 10 rows to be split 80/10/10; found 2'),
+    'two images': (folder_of(GREY, GREY), 'at least 10 rows to be divided 80/10/10; found 2'),
     'image that is none': (
         saved('x.png', lambda path: path.write_text('x')),
         'must be a file that can be read',

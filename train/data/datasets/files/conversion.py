@@ -16,10 +16,11 @@ import numpy as np
 from absl import logging
 
 from train.data.base import SPLITS, Config
-from train.data.datasets.files import images, paths, reading, rows, selection, splits
+from train.data.datasets.files import images, paths, reading, rows, selection
 from train.data.datasets.files.bundled import is_bundled
 from train.data.datasets.files.reading import Reader
 from train.data.datasets.files.survey import Survey, survey
+from train.data.splitting import split_sizes
 from train.data.storage import cache, places
 from train.data.storage.cache import Cache
 from train.data.table import Column, Table
@@ -153,7 +154,7 @@ def _of_images(config: Config, files: Files) -> Made:
     del config
     notes = {'shape': images.shape_of(files)}
     if WHOLE in files:
-        splits.sizes(len(files[WHOLE]))
+        split_sizes(len(files[WHOLE]))
     return notes, {split: functools.partial(images.rows, part) for split, part in files.items()}
 
 
@@ -164,7 +165,7 @@ def _of_tables(config: Config, files: Files) -> Made:
     categorical = selection.listed('categorical', config.categorical, names)
     facts = survey(parts, chosen, categorical)
     if WHOLE in parts:
-        splits.sizes(facts.counts[WHOLE])
+        split_sizes(facts.counts[WHOLE])
     notes = {'names': chosen._asdict(), 'facts': facts.columns}
     used = table_of(config, notes).used
     return notes, {split: functools.partial(_blocks, part, used) for split, part in parts.items()}

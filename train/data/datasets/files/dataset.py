@@ -6,9 +6,10 @@ import os
 import pathlib
 
 from train.data.base import SPLITS, Config, Data, Description
-from train.data.datasets.files import conversion, splits
+from train.data.datasets.files import conversion
 from train.data.datasets.files.bundled import is_bundled
 from train.data.datasets.files.conversion import WHOLE, Converted
+from train.data.splitting import split_rows, split_sizes
 from train.data.storage.integrity import Comparison
 from train.data.storage.sources import Source, Subset
 from train.data.table import Table
@@ -31,7 +32,7 @@ class FileDataset:
             if WHOLE not in found.cache.splits:
                 return read(split)
             whole = read(WHOLE)
-            return Subset(whole, splits.indices(len(whole), config.split_seed)[split])
+            return Subset(whole, split_rows(len(whole), config.split_seed)[split])
 
         return Data(
             description=_described(config, found),
@@ -53,7 +54,7 @@ def _described(config: Config, found: Converted) -> Description:
         name=pathlib.Path(config.path).name,
         shape=(0,),
         levels=None,
-        split_sizes=splits.sizes(whole) if whole else tuple(counts[split] for split in SPLITS),
+        split_sizes=split_sizes(whole) if whole else tuple(counts[split] for split in SPLITS),
         licence='your own',
         origin=config.path,
     )

@@ -1,0 +1,41 @@
+"""What the files about the package say agrees."""
+
+import pathlib
+import re
+import tomllib
+
+import train
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+PROJECT = tomllib.loads((ROOT / 'pyproject.toml').read_text())['project']
+
+
+def requirements():
+    """Every requirement of the package and its extras that the tests run with, without comments."""
+    lines = [
+        line
+        for file in sorted((ROOT / 'requirements').glob('*.txt'))
+        for line in file.read_text().splitlines()
+        if not line.startswith('#')
+    ]
+    return lines + PROJECT['optional-dependencies']['test']
+
+
+def test_version_is_one():
+    citation = (ROOT / 'CITATION.cff').read_text()
+    assert f'\nversion: {train.__version__}\n' in citation
+    assert f'\n## {train.__version__} - ' in (ROOT / 'CHANGELOG.md').read_text()
+
+
+def test_licence_is_one():
+    assert PROJECT['license'] == 'Apache-2.0'
+    assert '\nlicense: Apache-2.0\n' in (ROOT / 'CITATION.cff').read_text()
+    assert 'Apache License' in (ROOT / 'LICENSE').read_text()
+
+
+def test_every_dependency_has_its_tested_version_and_bounds():
+    tested = (ROOT / 'constraints.txt').read_text().lower().replace('_', '-')
+    for line in requirements():
+        name = re.match(r'[\w-]+', line).group().lower().replace('_', '-')
+        assert re.search(rf'^{name}==', tested, re.M), name
+        assert re.search(r'>=[\d.]+,<[\d.]+', line), line

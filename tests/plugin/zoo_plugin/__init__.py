@@ -1,0 +1,1 @@
+"""A package of somebody else: models, a dataset and a preset for the trainer."""

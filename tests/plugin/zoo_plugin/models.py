@@ -1,0 +1,30 @@
+"""A function that builds a model, and a row with a field of its own."""
+
+from train import rules
+from train.models import Model
+
+
+def chain(config, description):
+    """Two couplings around a permutation."""
+    from flows import ChainFlow, Coupling, ResidualMLP, Reverse
+
+    layers = (Coupling(ResidualMLP(8, 1)), Reverse(), Coupling(ResidualMLP(8, 1)))
+    return ChainFlow(num_features=description.num_features, layers=layers)
+
+
+def _build(config, description):
+    from flows import ChainFlow, RelativeAffine
+
+    layers = tuple(RelativeAffine() for _ in range(config.whitened.depth))
+    return ChainFlow(num_features=description.num_features, layers=layers)
+
+
+whitened = Model(
+    'matrices in a row', _build, own=(rules.Field('depth', 1, rules.whole(1, 9), 'how many'),)
+)
+
+no_model = 3
+
+
+def no_module(config, description):
+    return object()
