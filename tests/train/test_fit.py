@@ -123,7 +123,7 @@ REFUSED = {
     'x must hold finite numbers.*found 1 others': lambda: fit([[1.0], [np.nan]]),
     'x must hold numbers alone': lambda: fit([['a'], ['b']]),
     r'x must hold rows, \(N, D\)': lambda: fit(np.zeros((20, 2, 2))),
-    'at least 10 rows; found 3': lambda: fit(X[:3]),
+    'at least 10 rows to be divided 80/10/10; found 3': lambda: fit(X[:3]),
     'must have a row for each of the 500 rows': lambda: fit(X, context=X[:9]),
     'classes, 0 to 999 at most; found -1 to -1': lambda: fit(X, context=np.full(500, -1)),
     'found num_layer': lambda: fit(X, num_layer=3),

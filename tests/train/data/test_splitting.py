@@ -22,5 +22,5 @@ def test_split_follows_the_seed():
 
 
 def test_rows_that_cannot_be_split_are_refused():
-    with pytest.raises(UserError, match='at least 10 rows; found 9'):
+    with pytest.raises(UserError, match='at least 10 rows to be divided 80/10/10; found 9'):
         split_sizes(9)
