@@ -11,14 +11,10 @@ PROJECT = tomllib.loads((ROOT / 'pyproject.toml').read_text())['project']
 
 
 def requirements():
-    """Every requirement of the package and its extras that the tests run with, without comments."""
-    lines = [
-        line
-        for file in sorted((ROOT / 'requirements').glob('*.txt'))
-        for line in file.read_text().splitlines()
-        if not line.startswith('#')
-    ]
-    return lines + PROJECT['optional-dependencies']['test']
+    """Every requirement of the package and of the extras that the tests run with."""
+    extras = PROJECT['optional-dependencies']
+    lines = [*PROJECT['dependencies'], *extras['data'], *extras['test']]
+    return [line for line in lines if not line.startswith(PROJECT['name'])]
 
 
 def test_version_is_one():
