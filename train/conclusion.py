@@ -129,8 +129,8 @@ def _signposts(experiment: Experiment, workdir: epath.Path) -> str:
     if experiment.config.published:
         lines.append(f'Published: {experiment.config.published}')
     commands = ['sample', 'verify'] if experiment.model.exact else ['sample', 'evaluate']
-    lines += [f'Next: python -m train.{name} --workdir={workdir}' for name in commands]
-    lines.append(f'      python -m train.report {workdir}')
+    following = [f'python -m train.{name} --workdir={workdir}' for name in commands]
+    lines.append('Next: ' + '\n      '.join([*following, f'python -m train.report {workdir}']))
     return '\n'.join(lines)
 
 

@@ -13,7 +13,7 @@ PROJECT = tomllib.loads((ROOT / 'pyproject.toml').read_text())['project']
 def requirements():
     """Every requirement of the package and of the extras that the tests run with."""
     extras = PROJECT['optional-dependencies']
-    lines = [*PROJECT['dependencies'], *extras['data'], *extras['test']]
+    lines = [*PROJECT['dependencies'], *extras['data'], *extras['docs'], *extras['test']]
     return [line for line in lines if not line.startswith(PROJECT['name'])]
 
 

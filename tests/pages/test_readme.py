@@ -1,21 +1,21 @@
-"""What the README shows works as it stands there."""
+"""What the README and the pages show works as it stands there."""
 
 import pathlib
 import re
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-README = (ROOT / 'README.md').read_text()
 
 
-def block(marker):
+def block(marker, page='README.md'):
     """The code block behind an HTML comment."""
-    return re.search(rf'<!-- {marker} -->\n```\w*\n(.*?)```', README, re.DOTALL).group(1)
+    text = (ROOT / page).read_text()
+    return re.search(rf'<!-- {marker} -->\n```\w*\n(.*?)```', text, re.DOTALL).group(1)
 
 
 def test_example_trains_to_the_likelihood_of_its_data(capsys):
-    code = block('example')
+    code = block('example', 'docs/relative_layer.md')
     assert len(code.splitlines()) <= 36
-    exec(compile(code, 'README.md', 'exec'), {'__name__': 'example'})
+    exec(compile(code, 'relative_layer.md', 'exec'), {'__name__': 'example'})
     value = float(re.search(r'log p = (-?[\d.]+) nats', capsys.readouterr().out).group(1))
     # At most minus the entropy of the data's Gaussian, 4 / 2 log(2 pi e) + log 24 = 8.85 nats, give or take 256 draws;
     # the orthogonal start is at -18.9.
