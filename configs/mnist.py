@@ -9,9 +9,21 @@ compared. Before the first layer an activation makes each pixel's density more l
 of black; after the last it is a learnt base.
 """
 
+from typing import Any
+
 from ml_collections import ConfigDict
 
 from train import config as defaults
+
+FIXED: dict[str, Any] = {
+    'nonlinearity': 'smooth_leaky_relu',
+    'alpha': 0.2,
+    'warmup': 1000,
+    'schedule_steps': 78_000,
+    'epochs': 200,
+    'generation_every': 50,
+    'mlp_flow': {'ends': False, 'num_bins': 8, 'reach': 4.0},
+}
 
 
 def get_config(variant: str = '') -> ConfigDict:
@@ -34,14 +46,5 @@ def get_config(variant: str = '') -> ConfigDict:
     config.schedule_steps = 7800
     config.epochs = 20
     config.eval_batch_size = 5000  # each call factors every W
-    fixed = {
-        'nonlinearity': 'smooth_leaky_relu',
-        'alpha': 0.2,
-        'warmup': 1000,
-        'schedule_steps': 78_000,
-        'epochs': 200,
-        'generation_every': 50,
-        'mlp_flow': {'ends': False, 'num_bins': 8, 'reach': 4.0},
-    }
     smoke = {'epochs': 1, 'schedule_steps': 390, 'warmup': 50}
-    return defaults.with_variant(config, variant, {'fixed': fixed, 'smoke': smoke})
+    return defaults.with_variant(config, variant, {'fixed': FIXED, 'smoke': smoke})
