@@ -21,7 +21,10 @@ from train.runtime import workdir as workdirs
 from train.step.randomness import purpose_key
 from train.step.state import TrainState
 
-PARTS = ('config.json', 'result.json', 'metrics.jsonl', 'test_evaluations.jsonl', 'checkpoints')
+PARTS = (
+    *('config.json', 'dataset.json', 'result.json', 'metrics.jsonl', 'test_evaluations.jsonl'),
+    *('training_scores.npz', 'checkpoints'),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +64,8 @@ class Trained:
     def log_prob(self, x: ArrayLike, context: ArrayLike | None = None) -> np.ndarray:
         """log p(x), or log p(x | c), of each row in nats of data space, (N,) float64, as evaluation has it.
 
-        x: (N, D), or (N, ...) in the shape of the data; context: (N, C), or (N,) classes. A model with a bound takes
+        x: (N, D), or (N, ...) in the shape of the data; context: (N, C), or (N,) classes; of a run on a table, its
+        columns, categories as 0, 1, ... in the order of `experiment.description.table`. A model with a bound takes
         `config.num_samples` importance samples. Pixels are whole grey levels, and their noise goes by the row.
         """
         config = self.experiment.config
@@ -140,6 +144,8 @@ class Trained:
         """Contexts as the dataset stores them, (1 or n, 1 or C)."""
         known = self.experiment.description
         width = 1 if known.labelled else known.context
+        if known.table is not None:
+            width = len(known.table.context)
         columns = numbers('context', context)
         if columns.size % width or columns.size // width not in lengths:
             wanted = (

@@ -150,6 +150,11 @@ def test_density_given_columns_is_of_their_values(tmp_path):
     found = scores.log_density(experiment, experiment.layout.place(state), source)
     assert found[0] == pytest.approx(norm(0, 2).logpdf(0), abs=0.3)
     assert found[1] < found[0] - 5
+    load(folder).save(tmp_path / 'saved')
+    saved = load(tmp_path / 'saved')
+    high, low = range(2)  # the categories by the alphabet
+    np.testing.assert_allclose(saved.log_prob(np.zeros((2, 1)), [high, low]), found, rtol=1e-5)
+    assert saved.sample(400, context=low).mean() == pytest.approx(10, abs=0.5)
 
 
 @pytest.mark.parametrize(
