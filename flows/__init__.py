@@ -32,7 +32,7 @@ from flows.elementwise.transformers import (
 from flows.flow import Flow
 from flows.gaussian import GaussianFlow
 from flows.image.glow import ConvNet, GlowFlow
-from flows.image.image_flow import DenseNet, ImageFlow, MultiScaleFlow
+from flows.image.image_flow import DenseNet, ImageFlow, MultiScaleFlow, RealImageFlow
 from flows.image.invertible_conv import InvertibleConv
 from flows.image.squeeze import Slice, Squeeze
 from flows.image.surjections import (
@@ -96,6 +96,7 @@ __all__ = [
     'Permutation',
     'RationalQuadratic',
     'RationalQuadraticSpline',
+    'RealImageFlow',
     'RelativeAffine',
     'ResidualMLP',
     'Reverse',

@@ -25,6 +25,7 @@ from flows.base_densities import BaseDensity, Gaussian
 from flows.bijector import Bijector, Chain, WithLogDet, zero_log_det
 from flows.choice import choose
 from flows.coupling.coupling import Coupling
+from flows.elementwise.activations import Activation
 from flows.elementwise.transformers import BoundedAffine, Transformer
 from flows.flow import Flow
 from flows.image.convolution import Conv3x3
@@ -134,10 +135,12 @@ class RealImageFlow(Flow, kw_only=True):
     Attributes:
         shape: (H, W, C) of y.
         flow: f.
+        first: an activation before f, which may be another one for each pixel; None for none.
     """
 
     shape: tuple[int, int, int]
     flow: MultiScaleFlow
+    first: Activation | None = None
 
     @property
     def num_features(self) -> int:
@@ -146,12 +149,20 @@ class RealImageFlow(Flow, kw_only=True):
 
     def forward_and_log_det(self, x: jax.Array) -> WithLogDet:
         """From y (B, D) to z (B, D) and log|det dz/dy| (B,)."""
-        return self.flow.forward_and_log_det(x.reshape(len(x), *self.shape))
+        log_det = zero_log_det(x)
+        if self.first is not None:
+            x, log_det = self.first.forward_and_log_det(x)
+        z, term = self.flow.forward_and_log_det(x.reshape(len(x), *self.shape))
+        return z, log_det + term
 
     def inverse_and_log_det(self, z: jax.Array) -> WithLogDet:
         """From z (B, D) to y (B, D) and log|det dy/dz| (B,)."""
-        y, log_det = self.flow.inverse_and_log_det(z, self.shape)
-        return y.reshape(z.shape), log_det
+        images, log_det = self.flow.inverse_and_log_det(z, self.shape)
+        y = images.reshape(z.shape)
+        if self.first is not None:
+            y, term = self.first.inverse_and_log_det(y)
+            log_det += term
+        return y, log_det
 
 
 class ImageFlow(LikelihoodModel):

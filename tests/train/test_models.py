@@ -132,10 +132,24 @@ def test_scales_that_the_image_cannot_be_halved_to_are_refused():
     ('fields', 'sentence'),
     [
         (
+            {'model': 'glow', 'glow.splines': True, **LEVELS},
+            'config.glow.splines are of real numbers',
+        ),
+        (
+            {
+                'model': 'glow',
+                'glow.dequantisation': 'variational',
+                **LEVELS,
+                'preprocessing': 'logit',
+            },
+            'found variational and logit',
+        ),
+        ({'model': 'glow', **POINTS}, 'glow has images; found toy of 2 numbers a row'),
+        (
             {'model': 'glow', 'glow.scales': 3, **LEVELS},
             r'config\.glow\.scales .* found 3 for 28 x 28',
         ),
-        ({'model': 'glow', **BINARY}, 'glow .* needs config.preprocessing=levels; found binarise'),
+        ({'model': 'glow', **BINARY}, 'glow has grey levels or real numbers, .* found binarise'),
         ({'model': 'nice', **LEVELS}, 'only glow models; found config.model=nice: use .*=none'),
     ],
 )

@@ -84,14 +84,9 @@ def _check_contract(name: str, model: Any) -> None:
 
 
 def _check_levels(config: 'ConfigDict') -> None:
-    """Raise UserError unless a model of whole grey levels gets them, and no other one does."""
-    model, preprocessing = config.model, config.preprocessing
-    if MODELS[model].of_levels and preprocessing != 'levels':
-        raise UserError(
-            f'config.model={model} models whole grey levels and needs config.preprocessing=levels; '
-            f'found {preprocessing}.'
-        )
-    if preprocessing == 'levels' and not MODELS[model].of_levels:
+    """Raise UserError where a model gets whole grey levels that takes real numbers alone."""
+    model = config.model
+    if config.preprocessing == 'levels' and not MODELS[model].of_levels:
         known = ', '.join(name for name, row in MODELS.items() if row.of_levels)
         raise UserError(
             f'config.preprocessing=levels keeps whole grey levels, which only {known} models; '

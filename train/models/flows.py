@@ -104,13 +104,23 @@ def _glow(config: 'ConfigDict', description: 'Description') -> 'contract.Model':
         Dequantisation,
         GlowFlow,
         ImageFlow,
+        RealImageFlow,
+        SplineActivation,
         UniformAugmentation,
         UniformDequantisation,
         VariationalDequantisation,
     )
 
     sizes, levels = config.glow, description.levels
-    assert levels is not None  # of pixels, as preprocessing=levels asks for
+    if len(description.shape) != 3:
+        raise ValueError(
+            f'config.model=glow has images; found {description.name} of {description.num_features} numbers a row.'
+        )
+    if config.preprocessing == 'binarise':
+        raise ValueError(
+            'config.model=glow has grey levels or real numbers, as config.preprocessing=levels or logit gives; found '
+            'binarise.'
+        )
     height, width, channels = description.shape
     if any(side % 2**sizes.scales for side in (height, width)):
         raise ValueError(
@@ -121,14 +131,29 @@ def _glow(config: 'ConfigDict', description: 'Description') -> 'contract.Model':
         'conditioner': ConvNet(sizes.width),
         'transformer': BoundedAffine(sizes.log_scale_bound),
     }
+    shape, flow = (height, width, channels), GlowFlow(sizes.scales, sizes.steps, **parts)
+    if config.preprocessing != 'levels':
+        if sizes.dequantisation != 'uniform':
+            raise ValueError(
+                'config.glow.dequantisation is part of the model for config.preprocessing=levels, and uniform noise of '
+                f'the data for others; found {sizes.dequantisation} and {config.preprocessing}.'
+            )
+        first = SplineActivation(sizes.num_bins, sizes.reach) if sizes.splines else None
+        return RealImageFlow(shape=shape, flow=flow, first=first)
+    if sizes.splines:
+        raise ValueError(
+            'config.glow.splines are of real numbers, as config.preprocessing=logit makes them; found '
+            'config.preprocessing=levels.'
+        )
+    assert levels is not None  # of pixels, as preprocessing=levels asks for
     dequantisation: Dequantisation
     if sizes.dequantisation == 'variational':
         dequantisation = VariationalDequantisation(levels, **parts)
     else:
         dequantisation = UniformDequantisation(levels)
     return ImageFlow(
-        shape=(height, width, channels),
-        flow=GlowFlow(sizes.scales, sizes.steps, **parts),
+        shape=shape,
+        flow=flow,
         dequantisation=dequantisation,
         augmentation=UniformAugmentation(channels=0),
     )
@@ -207,7 +232,20 @@ _GLOW = (
         'dequantisation',
         'uniform',
         rules.one_of('uniform', 'variational'),
-        'noise within a grey level; variational: its density is learnt',
+        'noise within a grey level, for preprocessing=levels; variational: its density is learnt',
+    ),
+    Field(
+        'splines',
+        False,
+        rules.SWITCH,
+        'whether each pixel goes through a learnt spline first, for other presets',
+    ),
+    Field('num_bins', 16, rules.whole(2, 1000), 'of these splines'),
+    Field(
+        'reach',
+        6.0,
+        rules.ABOVE_ZERO,
+        'standard deviations on both sides of the mean that the bins cover at first',
     ),
 )
 
@@ -226,5 +264,11 @@ FLOWS = {
         _FLOW,
         'study',
     ),
-    'glow': Model('Glow on grey levels (Kingma, Dhariwal 2018)', _glow, (), _GLOW, of_levels=True),
+    'glow': Model(
+        'Glow on grey levels or real images (Kingma, Dhariwal 2018)',
+        _glow,
+        (),
+        _GLOW,
+        of_levels=True,
+    ),
 }

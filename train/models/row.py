@@ -26,7 +26,7 @@ class Model:
     about: one line. has: names of the flat fields, and of other models' groups of fields, that it has beside those of
     every config. own: its own fields, `config.<name of the model>.<field>`. family: models that are compared with each
     other have one name for it, so that one config sets fields of all of them; empty: it is compared with none.
-    of_levels: whether it gives whole grey levels probabilities: it takes preprocessing=levels, and nothing else.
+    of_levels: whether it takes preprocessing=levels, and gives whole grey levels probabilities then.
     """
 
     about: str

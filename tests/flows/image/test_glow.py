@@ -14,6 +14,8 @@ from flows import (
     Gaussian,
     GlowFlow,
     ImageFlow,
+    RealImageFlow,
+    SplineActivation,
     StandardUniform,
     UniformAugmentation,
     UniformDequantisation,
@@ -46,6 +48,30 @@ def images(n, levels=256):
 
 def start(layer, x, keys):
     return quick_jit(lambda: layer.init(jax.random.key(0), x, keys, method='forward_and_bound'))()
+
+
+def test_pixels_go_through_splines_of_their_own_first(x64):
+    flow = RealImageFlow(
+        shape=(4, 4, 1), flow=GlowFlow(2, 1, ConvNet(3)), first=SplineActivation(3)
+    )
+    x = jax.random.normal(jax.random.key(0), (3, 16), jnp.float64)
+    variables = moved(init(flow, x))
+
+    @quick_jit
+    def both_ways(x):
+        z, log_det = flow.apply(variables, x, method='forward_and_log_det')
+
+        def one(row):
+            return flow.apply(variables, row[None], method='forward_and_log_det')[0][0]
+
+        expected = jnp.linalg.slogdet(jax.vmap(jax.jacrev(one))(x))[1]
+        return log_det, expected, *flow.apply(variables, z, method='inverse_and_log_det')
+
+    log_det, expected, back, inverse_log_det = both_ways(x)
+    np.testing.assert_allclose(log_det, expected, atol=1e-8)
+    np.testing.assert_allclose(back, x, atol=1e-8)
+    np.testing.assert_allclose(inverse_log_det, -log_det, atol=1e-8)
+    assert {'first', 'flow'} == set(variables['params'])
 
 
 def test_what_leaves_at_a_split_has_a_learnt_gaussian_density(x64):
