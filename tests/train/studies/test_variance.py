@@ -10,9 +10,9 @@ def study(losses, vary, seeds, **config):
     """A study whose seeds end at `losses`, and had their lowest loss, one less, two epochs before."""
     losses = np.asarray(losses, np.float64)[:, None]
     fall = np.array([5.0, 4.0, 3.0, -1.0, 1.0, 0.0])[None]
-    fields = {'model': 'flow', 'seed': 0, 'seed_init': -1, 'vary': vary, 'num_seeds': len(losses)}
+    seeded = {'seed': 0, 'seed_init': -1, 'vary': vary, 'num_seeds': len(losses)}
     return {
-        'config': {**fields, **config},
+        'config': {'model': 'flow', 'schedule': 'constant', **seeded, **config},
         'seeds': [{'data': 0, **each} for each in seeds],
         'val': (losses + fall).tolist(),
     }

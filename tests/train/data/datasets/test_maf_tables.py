@@ -189,7 +189,7 @@ FAULTS = {
     'power not a number': ('power/data.npy', rewrite(with_nan), 'row 7, column 2 is nan'),
     'power integers': ('power/data.npy', rewrite(lambda x: x.astype(int)), 'found int64'),
     'power half precision': ('power/data.npy', rewrite(np.float16), 'found float16'),
-    'power objects': ('power/data.npy', rewrite(lambda x: x.astype(object)), 'found object'),
+    'power objects': ('power/data.npy', rewrite(lambda x: x.astype(object)), 'Python objects'),
     'power without rows': ('power/data.npy', rewrite(lambda x: x[:0]), 'has no rows'),
     'power constant': ('power/data.npy', rewrite(np.ones_like), 'a column that is constant'),
     'power with fewer rows': ('power/data.npy', rewrite(lambda x: x[:99]), '81 rows .* 1659917'),
