@@ -101,7 +101,6 @@ def _glow(config: 'ConfigDict', description: 'Description') -> 'contract.Model':
     from flows import (
         BoundedAffine,
         ConvNet,
-        Dequantisation,
         GlowFlow,
         ImageFlow,
         RealImageFlow,
@@ -111,52 +110,57 @@ def _glow(config: 'ConfigDict', description: 'Description') -> 'contract.Model':
         VariationalDequantisation,
     )
 
+    _check_glow(config, description)
     sizes, levels = config.glow, description.levels
-    if len(description.shape) != 3:
-        raise ValueError(
-            f'config.model=glow has images; found {description.name} of {description.num_features} numbers a row.'
-        )
-    if config.preprocessing == 'binarise':
-        raise ValueError(
-            'config.model=glow has grey levels or real numbers, as config.preprocessing=levels or logit gives; found '
-            'binarise.'
-        )
     height, width, channels = description.shape
-    if any(side % 2**sizes.scales for side in (height, width)):
-        raise ValueError(
-            f'config.glow.scales must halve the sides of the images that often without a rest; found {sizes.scales} '
-            f'for {height} x {width}.'
-        )
     parts: dict[str, Any] = {
         'conditioner': ConvNet(sizes.width),
         'transformer': BoundedAffine(sizes.log_scale_bound),
     }
     shape, flow = (height, width, channels), GlowFlow(sizes.scales, sizes.steps, **parts)
     if config.preprocessing != 'levels':
-        if sizes.dequantisation != 'uniform':
-            raise ValueError(
-                'config.glow.dequantisation is part of the model for config.preprocessing=levels, and uniform noise of '
-                f'the data for others; found {sizes.dequantisation} and {config.preprocessing}.'
-            )
         first = SplineActivation(sizes.num_bins, sizes.reach) if sizes.splines else None
         return RealImageFlow(shape=shape, flow=flow, first=first)
-    if sizes.splines:
+    assert levels is not None  # of pixels, as preprocessing=levels asks for
+    variational = sizes.dequantisation == 'variational'
+    return ImageFlow(
+        shape=shape,
+        flow=flow,
+        dequantisation=VariationalDequantisation(levels, **parts)
+        if variational
+        else UniformDequantisation(levels),
+        augmentation=UniformAugmentation(channels=0),
+    )
+
+
+def _check_glow(config: 'ConfigDict', description: 'Description') -> None:
+    """Raise ValueError for data that Glow does not take, and for fields that mean nothing with them."""
+    sizes, preprocessing = config.glow, config.preprocessing
+    if len(description.shape) != 3:
+        raise ValueError(
+            f'config.model=glow has images; found {description.name} of {description.num_features} numbers a row.'
+        )
+    if preprocessing == 'binarise':
+        raise ValueError(
+            'config.model=glow has grey levels or real numbers, as config.preprocessing=levels or logit gives; found '
+            'binarise.'
+        )
+    height, width, _ = description.shape
+    if any(side % 2**sizes.scales for side in (height, width)):
+        raise ValueError(
+            f'config.glow.scales must halve the sides of the images that often without a rest; found {sizes.scales} '
+            f'for {height} x {width}.'
+        )
+    if preprocessing != 'levels' and sizes.dequantisation != 'uniform':
+        raise ValueError(
+            'config.glow.dequantisation is part of the model for config.preprocessing=levels, and uniform noise of '
+            f'the data for others; found {sizes.dequantisation} and {preprocessing}.'
+        )
+    if preprocessing == 'levels' and sizes.splines:
         raise ValueError(
             'config.glow.splines are of real numbers, as config.preprocessing=logit makes them; found '
             'config.preprocessing=levels.'
         )
-    assert levels is not None  # of pixels, as preprocessing=levels asks for
-    dequantisation: Dequantisation
-    if sizes.dequantisation == 'variational':
-        dequantisation = VariationalDequantisation(levels, **parts)
-    else:
-        dequantisation = UniformDequantisation(levels)
-    return ImageFlow(
-        shape=shape,
-        flow=flow,
-        dequantisation=dequantisation,
-        augmentation=UniformAugmentation(channels=0),
-    )
 
 
 _MLP_FLOW = (
