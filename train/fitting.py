@@ -84,14 +84,12 @@ def _chosen(rows: int, fields: dict[str, Any]) -> dict[str, Any]:
     devices = fields.get('num_devices') or jax.local_device_count()
     train, epochs = split_sizes(rows)[0], fields['epochs']
     batch = fields.get('batch_size') or max(min(LARGEST_BATCH, train) // devices, 1) * devices
-    steps = epochs * (train // batch)
     chosen = {
         'preprocessing': 'standardise',
         'batch_size': batch,
         'grad_clip': 5.0,
         'schedule': 'cosine',
-        'schedule_steps': steps,
-        'warmup': steps // 20,
+        'warmup': epochs * (train // batch) // 20,
         'look_ahead': max(10, epochs // 5),
         'log_every': max(1, epochs // 10),
         'generation': False,
