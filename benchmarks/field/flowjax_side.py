@@ -9,6 +9,7 @@ import paramax
 from flowjax.bijections import RationalQuadraticSpline
 from flowjax.distributions import Normal
 
+from benchmarks.field import jax_side
 from benchmarks.field import task as tasks
 from benchmarks.tools import children
 
@@ -29,7 +30,6 @@ def training(task, flow):
     params, static = eqx.partition(
         flow, eqx.is_inexact_array, is_leaf=lambda leaf: isinstance(leaf, paramax.NonTrainable)
     )
-    batches, state = [jnp.asarray(x) for x in task.batches()], (params, optimizer.init(params))
 
     @eqx.filter_jit
     def step(params, opt_state, x):
@@ -39,13 +39,7 @@ def training(task, flow):
         updates, opt_state = optimizer.update(eqx.filter_grad(loss)(params), opt_state)
         return eqx.apply_updates(params, updates), opt_state
 
-    def turn():
-        nonlocal state
-        for x in batches:
-            state = step(*state, x)
-        jax.block_until_ready(state)
-
-    return turn
+    return jax_side.training(task, step, (params, optimizer.init(params)))
 
 
 def main():

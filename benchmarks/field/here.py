@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import optax
 
 import flows
+from benchmarks.field import jax_side
 from benchmarks.field import task as tasks
 from benchmarks.tools import children
 
@@ -26,7 +27,6 @@ def flow_of(task):
 def training(task, flow, params):
     """A function that makes the updates of a turn."""
     optimizer = optax.adam(tasks.RATE)
-    batches, state = [jnp.asarray(x) for x in task.batches()], (params, optimizer.init(params))
 
     @jax.jit
     def step(params, opt_state, x):
@@ -36,13 +36,7 @@ def training(task, flow, params):
         updates, opt_state = optimizer.update(jax.grad(loss)(params), opt_state)
         return optax.apply_updates(params, updates), opt_state
 
-    def turn():
-        nonlocal state
-        for x in batches:
-            state = step(*state, x)
-        jax.block_until_ready(state)
-
-    return turn
+    return jax_side.training(task, step, (params, optimizer.init(params)))
 
 
 def main():
