@@ -80,8 +80,8 @@ class Coupling(Conditional, nn.Module):
     @nn.compact
     def _theta(self, known: jax.Array, width: int) -> jax.Array:
         number = self.transformer.num_parameters
-        theta = self.last(number * width, name='output')(self.conditioner(known))
-        return jnp.moveaxis(theta.reshape(*theta.shape[:-1], number, width), -2, 0)
+        theta = self.last(number * width, name='output')(self.conditioner(known)).swapaxes(0, -1)
+        return theta.reshape(number, width, *theta.shape[1:]).swapaxes(1, -1)
 
     @nn.compact
     def _of_passed(self, sigma: Transformer, x_1: jax.Array) -> jax.Array:

@@ -18,12 +18,12 @@ import jax
 from flows.actnorm import ActNorm
 from flows.bijector import Bijector, WithLogDet
 from flows.coupling.coupling import Coupling
-from flows.image.convolution import Conv3x3
+from flows.image.convolution import Conv, examples_last
 from flows.image.image_flow import MultiScaleFlow
 from flows.image.invertible_conv import InvertibleConv
 from flows.image.squeeze import Squeeze
 
-zero_conv3x3 = functools.partial(Conv3x3, kernel_init=nn.initializers.zeros)
+zero_conv3x3 = functools.partial(Conv, kernel_init=nn.initializers.zeros)
 
 
 class ConvNet(nn.Module):
@@ -37,8 +37,8 @@ class ConvNet(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        h = nn.relu(Conv3x3(self.width)(x))
-        return nn.relu(nn.Dense(self.width)(h))
+        h = nn.relu(Conv(self.width).planes(examples_last(x)))
+        return examples_last(nn.relu(Conv(self.width, size=1).planes(h)))
 
 
 class GlowFlow(MultiScaleFlow):

@@ -28,7 +28,7 @@ from flows.coupling.coupling import Coupling
 from flows.elementwise.activations import Activation
 from flows.elementwise.transformers import BoundedAffine, Transformer
 from flows.flow import Flow
-from flows.image.convolution import Conv3x3
+from flows.image.convolution import Conv, examples_last
 from flows.image.invertible_conv import InvertibleConv
 from flows.image.squeeze import Slice, Squeeze
 from flows.image.surjections import Dequantisation, UniformAugmentation, UniformDequantisation
@@ -43,7 +43,7 @@ class DenseNet(nn.Module):
     """One residual dense block after a 1x1 convolution: (B, H, W, C) -> (B, H, W, width).
 
     Each of `depth` layers adds `growth` channels to what the next ones see; a gated 1x1
-    convolution ends the block. 1x1 convolutions are dense layers on the channels.
+    convolution ends the block.
     """
 
     width: int = 64
@@ -52,13 +52,13 @@ class DenseNet(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        x = features = nn.Dense(self.width)(x)
+        x = features = Conv(self.width, size=1).planes(examples_last(x))
         for _ in range(self.depth):
-            h = nn.relu(nn.Dense(features.shape[-1])(features))
-            h = nn.relu(Conv3x3(self.growth)(h))
-            features = jnp.concatenate([features, h], axis=-1)
-        a, b, c = jnp.split(nn.Dense(3 * self.width)(features), 3, axis=-1)
-        return x + a + b * nn.sigmoid(c)
+            h = nn.relu(Conv(len(features), size=1).planes(features))
+            h = nn.relu(Conv(self.growth).planes(h))
+            features = jnp.concatenate([features, h])
+        a, b, c = jnp.split(Conv(3 * self.width, size=1).planes(features), 3)
+        return examples_last(x + a + b * nn.sigmoid(c))
 
 
 class MultiScaleFlow(nn.Module):

@@ -102,7 +102,7 @@ def test_both_dequantisations_estimate_one_probability_from_below():
     levels, n = 3, 6
     x, keys = images(n, levels), example_keys(n)
     variables = {name: init(glow(name, levels), x)['params'] for name in DEQUANTISATIONS}
-    flow = moved(variables['uniform']['flow'])
+    flow = moved(variables['uniform']['flow'], 0.2)
     noise = moved(variables['variational']['dequantisation'], 0.2)
     parts = {'uniform': {'flow': flow}, 'variational': {'flow': flow, 'dequantisation': noise}}
     found = {}
