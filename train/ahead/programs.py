@@ -43,8 +43,8 @@ def experiment_on(config: Config, devices: on.Devices) -> experiments.Experiment
     return experiments.create(config, lay_out=lay_out)
 
 
-def programs(experiment: experiments.Experiment) -> Iterator[Program]:
-    """The chunk of training steps and the call of the validation, each lowered as it is asked for."""
+def programs(experiment: experiments.Experiment, *, validation: bool = True) -> Iterator[Program]:
+    """The chunk of training steps and, unless not wanted, the call of the validation, lowered as they are asked for."""
     config, layout = experiment.config, experiment.layout
     state = layout.placed(experiment.template())
     row = stored_row(experiment.description)
@@ -55,6 +55,8 @@ def programs(experiment: experiments.Experiment) -> Iterator[Program]:
     batch = jax.ShapeDtypeStruct((*indices.shape, *row.shape), row.dtype)
     lowered = experiment.train_call().lower(state, batch, indices)
     yield Program('training', lowered, steps, indices.shape[-1])
+    if not validation:
+        return
     size = experiment.description.split_sizes[1]
     lowered = experiment.evaluator.lower_validation(state, row, size, config.eval_samples)
     shared = min(config.eval_batch_size, size)
