@@ -12,8 +12,6 @@ from train import data as datasets
 from train.data import batches
 from train.errors import UserError
 from train.step import parallel as on
-from train.step.mapping import MAPPINGS
-from train.step.randomness import Seeds
 from train.studies import many_seeds
 from train.training import experiment as experiments
 
@@ -38,7 +36,7 @@ def experiment_on(config: Config, devices: on.Devices) -> experiments.Experiment
         del here
         if config.num_seeds > 1:
             return many_seeds.lay_out(config, devices)
-        return on.OneSeed(devices, (Seeds.of(config),), MAPPINGS[config.parallel])
+        return experiments.one_seed(config, devices)
 
     return experiments.create(config, lay_out=lay_out)
 

@@ -29,6 +29,8 @@ def record(
         'num_seeds': config.num_seeds,
         'batch_size': config.batch_size,
         'matmul_precision': config.matmul_precision,
+        'optimizer': config.optimizer,
+        'shard_optimizer': config.shard_optimizer,
         'topology': topology.name,
         'programs': compiled,
         **provenance(),
