@@ -46,12 +46,12 @@ EXCHANGES = """What chips exchange in a step. The gradient of every parameter an
 together: JAX asks for an all-reduce of each array, and the compiler puts them into one, or into a few where there are
 many megabytes of them. Then how long a step keeps each resource of a chip busy at least."""
 
-MORE = """With as many rows a chip, more chips do the same work and move the same; an exchange sends
-(n - 1) / n times as much as among very many, by two links of the chip at the corner, by four where the slice is a ring.
-So one record says the least time of a step on every slice; behind it the efficiency, the rows a second of a chip
-against those of one alone. The last but one column is how many rows a chip needs for its matrix unit to be busy as long
-as its links on 64 chips, and the last how many chips that makes of 1,024 rows: on more of them the exchange decides,
-and data parallelism stops paying."""
+MORE = """With as many rows a chip, more chips do the same work and move the same; an exchange sends (n - 1) / n times
+as much as among very many, by two links of the chip at the corner, by four where the slice is a ring. So one record
+says the least time of a step on every slice; behind it the efficiency, the rows a second of a chip against those of one
+alone. The last column is how many rows a chip needs for its matrix unit to be busy as long as its links are on 64
+chips. With fewer of them, a given batch on more chips, the exchange does not get shorter, and data parallelism stops
+paying."""
 
 PREDICTED = """Where another slice was compiled for as well, with as many rows a chip, the compiler says the same:"""
 
@@ -197,7 +197,7 @@ def page(folder):
         ('Validation', [VALIDATION, validation(found)]),
         ('More chips', [MORE, slices.same_rows_a_chip(found), PREDICTED, slices.predicted(found)]),
         ('The same batch on more chips', [SAME, *slices.same_batch(found)]),
-        ('Wide data', [WIDE, slices.one_chip(found), *slices.largest(found)]),
+        ('Wide data', [WIDE, slices.one_chip(found), slices.largest(found)]),
         ("The optimiser's state divided", [DIVIDED, slices.divided(found)]),
         ('Chips', [CHIP, chips()]),
         ('Records', [commands(found)]),

@@ -33,13 +33,15 @@ def mains(found):
 
 
 def same_rows_a_chip(found):
-    """A row a config: the least time of a step on more chips, and from which batch on more of them pay."""
+    """A row a config: the least time of a step on more chips, and from which batch on links are not the longest."""
     header = (
-        *('config', 'rows of a chip', *(f'{count} chips' for count in SLICES)),
-        *('matrix unit as long as links', f'chips for {BATCH:,} rows'),
+        *('config', 'rows of a chip', '1 chip', *(f'{n} chips' for n in SLICES if n > 1)),
+        'matrix unit as long as links',
     )
     rows = []
     for name, record in mains(found).items():
+        if record.get('shard_optimizer'):  # of which a chip has less work, the more there are
+            continue
         times = {count: on_slice(record, slice_) for count, slice_ in SLICES.items()}
         alone, many = times[1].seconds, times[64]
         needed = _training(record)['rows'] * many.network / many.products
@@ -48,8 +50,7 @@ def same_rows_a_chip(found):
                 f'`{name}`',
                 _training(record)['rows'],
                 *(f'{duration(t.seconds)}, {alone / t.seconds:.0%}' for t in times.values()),
-                f'{math.ceil(needed):,} rows',
-                max(1, math.floor(BATCH / needed)),
+                f'from {math.ceil(needed):,} rows',
             )
         )
     return table(header, rows)
@@ -124,7 +125,7 @@ def one_chip(found):
     """A row for each record of a width on one chip: how much of its memory a step takes, and how long at least."""
     header = (
         *('record', 'D', 'rows a step', 'memory of the chip', 'of which temporaries', 'products'),
-        *('O(D^3)', 'factorisations', 'least time of a step', 'busiest', 'compiled in'),
+        *('LU of blocks', 'least time of a step', 'busiest', 'compiled in'),
     )
     rows = []
     for name, record in of_one_chip(found).items():
@@ -138,7 +139,6 @@ def one_chip(found):
                 f'{size(memory["total"])}, {memory["share"]:.1%}',
                 size(memory['temporaries']),
                 size(program['flops'], 'FLOP'),
-                program['cubic_products'],
                 program['custom_calls'].get('LuDecompositionBlock', 0),
                 duration(times['seconds']),
                 _busiest(record),
@@ -156,6 +156,22 @@ def of_one_chip(found):
         if each['dataset'] == WIDE and each['device_count'] == 1
     }
     return dict(sorted(chosen.items(), key=lambda item: (item[0].split('_')[0], item[1]['D'])))
+
+
+def largest(found):
+    """What the widest record of the relative gradient on one chip says of the memory that other widths take."""
+    records = {
+        name: each for name, each in of_one_chip(found).items() if name.startswith('relative')
+    }
+    widest = max(records.values(), key=lambda each: each['D'])
+    D, memory = widest['D'], _training(widest)['memory']
+    each = memory['total'] / D**2
+    limit = math.isqrt(int(memory['total'] / memory['share'] / each))
+    return (
+        f'By the relative gradient D = {D:,} was compiled for one chip and fits it. A step holds {each:.1f} bytes for '
+        'each of the D^2 numbers of a matrix: two layers, of each parameters, two moments and the gradient in float32. '
+        f'At that the memory of a chip ends at D = {limit:,}.'
+    )
 
 
 def divided(found):

@@ -83,6 +83,12 @@ def test_two_processes_equal_one(tmp_path):
     ]
     assert [code for code, _, _ in mapped] == [0, 0], mapped
     assert runs.metrics(tmp_path / 'mapped') == runs.metrics(tmp_path / 'two')
+    # Each device of both has a part of the optimiser's state, and a checkpoint the whole.
+    fields = ('--config.parallel=shard_map', '--config.shard_optimizer=True')
+    parts = [finish(process) for process in start_two(tmp_path / 'parts', *fields)]
+    assert [code for code, _, _ in parts] == [0, 0], parts
+    states = [runs.latest(tmp_path / name)[0] for name in ('parts', 'two')]
+    runs.assert_same_bits(*states)
 
 
 def wait_for_checkpoint(workdir, processes, timeout=120):
