@@ -38,7 +38,8 @@ what is here.
 STEP = """A step of training, figures of one chip. *Products* are those of matrices, a multiplication and an addition
 each; float32 at the precision `highest` takes six passes of bfloat16, which the time counts. *Moved* is between the
 memory and the core. *O(D^3)* counts matrix products with no side under D, the width of the data, for fewer rows a chip
-than that. *Turns* are those of loops within a step, one after the other."""
+than that. *Turns* are those of loops within a step, one after the other. The
+machine that compiled did other work as well."""
 
 VALIDATION = 'A call of the validation, of `config.eval_batch_size` rows, figures of one chip.'
 
@@ -53,9 +54,14 @@ alone. The last column is how many rows a chip needs for its matrix unit to be b
 chips. With fewer of them, a given batch on more chips, the exchange does not get shorter, and data parallelism stops
 paying."""
 
-PREDICTED = """Where another slice was compiled for as well, with as many rows a chip, the compiler says the same:"""
+PREDICTED = """Where another slice was compiled for as well, with as many rows a chip, the compiler nearly agrees:"""
 
-SAME = """With 1,024 rows in all, chips have fewer rows each, every slice compiled for:"""
+SAME = """With 1,024 rows in all, more chips have fewer rows each. The products of a chip are then fewer in proportion,
+and its exchange stays: what the two take is below, no step being shorter. What goes to and from memory comes on top and
+only the compiler knows. Where the links are busier than the matrix unit, further chips make a step no shorter, unless
+their slice has more links, as the ring of 256 has."""
+
+COMPILED = """And with memory, for the slices that were compiled for with this batch:"""
 
 WIDE = """Two layers of the MLP flow as published (`configs/mnist_published.py`), the relative gradient and Adam, of a
 width alone: `--config.dataset=array --config.array.columns=12288` is a dataset of which nothing but its shape is known,
@@ -196,7 +202,10 @@ def page(folder):
         ('Exchanges, and what is busy how long', [EXCHANGES, exchanged(found)]),
         ('Validation', [VALIDATION, validation(found)]),
         ('More chips', [MORE, slices.same_rows_a_chip(found), PREDICTED, slices.predicted(found)]),
-        ('The same batch on more chips', [SAME, *slices.same_batch(found)]),
+        (
+            'The same batch on more chips',
+            [SAME, slices.bound_of_same_batch(found), COMPILED, *slices.same_batch(found)],
+        ),
         ('Wide data', [WIDE, slices.one_chip(found), slices.largest(found)]),
         ("The optimiser's state divided", [DIVIDED, slices.divided(found)]),
         ('Chips', [CHIP, chips()]),

@@ -77,6 +77,27 @@ def predicted(found):
     return table(header, rows)
 
 
+def bound_of_same_batch(found):
+    """A row a config: what matrix unit and links alone take of a step of `BATCH` rows in all, slice by slice."""
+    header = ('config', '1 chip', *(f'{n} chips' for n in SLICES if n > 1), 'links busier from')
+    rows = []
+    for name, record in mains(found).items():
+        if record['batch_size'] != BATCH or record.get('shard_optimizer'):
+            continue
+        work = _training(record)['roofline']['products'] * record['device_count']
+        products = {n: work / n for n in SLICES}
+        network = {n: on_slice(record, slice_).network for n, slice_ in SLICES.items()}
+        busier = [f'{n} chips on' for n in SLICES if network[n] > products[n]]
+        rows.append(
+            (
+                f'`{name}`',
+                *(duration(max(products[n], network[n])) for n in SLICES),
+                busier[0] if busier else f'more than {max(SLICES)} chips on',
+            )
+        )
+    return table(header, rows)
+
+
 def same_batch(found):
     """A row a slice for the configs of which several were compiled with `BATCH` rows, and the sentence below."""
     header = (
@@ -98,7 +119,7 @@ def same_batch(found):
             )
         best = min(records, key=lambda each: _training(each)['roofline']['seconds'])
         sentences.append(
-            f'The shortest step of `{config}` with {BATCH:,} rows is that of {best["device_count"]} chips, '
+            f'The shortest of these steps of `{config}` is that of {best["device_count"]} chips, '
             f'{duration(_training(best)["roofline"]["seconds"])}; there the {_busiest(best)} is the busiest.'
         )
     return [table(header, rows), ' '.join(sentences)]
