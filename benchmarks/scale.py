@@ -9,7 +9,7 @@ Reads `results/ahead/`; the same records give the same page.
 
 import pathlib
 
-from benchmarks.page import records
+from benchmarks.page import records, slices
 from train.ahead.chips import CHIPS, SOURCE
 from train.ahead.page import BUSY, duration, exchanges, size
 from train.reports.markdown import table
@@ -38,7 +38,8 @@ what is here.
 STEP = """A step of training, figures of one chip. *Products* are those of matrices, a multiplication and an addition
 each; float32 at the precision `highest` takes six passes of bfloat16, which the time counts. *Moved* is between the
 memory and the core. *O(D^3)* counts matrix products with no side under D, the width of the data, for fewer rows a chip
-than that. *Turns* are those of loops within a step, one after the other."""
+than that. *Turns* are those of loops within a step, one after the other. The
+machine that compiled did other work as well."""
 
 VALIDATION = 'A call of the validation, of `config.eval_batch_size` rows, figures of one chip.'
 
@@ -46,14 +47,43 @@ EXCHANGES = """What chips exchange in a step. The gradient of every parameter an
 together: JAX asks for an all-reduce of each array, and the compiler puts them into one, or into a few where there are
 many megabytes of them. Then how long a step keeps each resource of a chip busy at least."""
 
+MORE = """With as many rows a chip, more chips do the same work and move the same; an exchange sends (n - 1) / n times
+as much as among very many, by two links of the chip at the corner, by four where the slice is a ring. So one record
+says the least time of a step on every slice; behind it the efficiency, the rows a second of a chip against those of one
+alone. The last column is how many rows a chip needs for its matrix unit to be busy as long as its links are on 64
+chips. With fewer of them, a given batch on more chips, the exchange does not get shorter, and data parallelism stops
+paying."""
+
+PREDICTED = """Where another slice was compiled for as well, with as many rows a chip, the compiler nearly agrees:"""
+
+SAME = """With 1,024 rows in all, more chips have fewer rows each. The products of a chip are then fewer in proportion,
+and its exchange stays: what the two take is below, no step being shorter. What goes to and from memory comes on top and
+only the compiler knows. Where the links are busier than the matrix unit, further chips make a step no shorter, unless
+their slice has more links, as the ring of 256 has."""
+
+COMPILED = """And with memory, for the slices that were compiled for with this batch:"""
+
+WIDE = """Two layers of the MLP flow as published (`configs/mnist_published.py`), the relative gradient and Adam, of a
+width alone: `--config.dataset=array --config.array.columns=12288` is a dataset of which nothing but its shape is known,
+and no parameter is ever made. 3,072 is the width of CIFAR-10, 12,288 that of ImageNet at 64 by 64; both are among the
+tables above. On one chip, by the relative gradient and by the ordinary one, which differentiates log|det W|, with a
+batch of 128 rows:"""
+
+DIVIDED = """`--config.parallel=shard_map --config.shard_optimizer=True` divides the optimiser's state among the chips
+(ZeRO, stage 1): each updates its part of the parameters, which a reduce-scatter of the gradient and an all-gather of
+the parameters surround in place of the all-reduce. They send as much; the memory of Adam's moments, two thirds of the
+state, is divided by the number of chips, and so is what the update moves. Steps are equal to the bit to those of a
+whole state in the tests of eight host devices."""
+
 CHIP = f'What a chip can do at most, after [{SOURCE}]({SOURCE}); a link in one direction.'
 
 
 def _each(found, kind):
-    """(name as code, record, its program of that kind) of every record."""
+    """(name as code, record, its program of that kind) of every record of the slice of all configs that has one."""
     return [
-        (f'`{name.partition("/")[2]}`', record, record['programs'][kind])
-        for name, record in found.items()
+        (f'`{name}`', record, record['programs'][kind])
+        for name, record in slices.mains(found).items()
+        if kind in record['programs']
     ]
 
 
@@ -171,6 +201,13 @@ def page(folder):
         ('A step', [STEP, training(found)]),
         ('Exchanges, and what is busy how long', [EXCHANGES, exchanged(found)]),
         ('Validation', [VALIDATION, validation(found)]),
+        ('More chips', [MORE, slices.same_rows_a_chip(found), PREDICTED, slices.predicted(found)]),
+        (
+            'The same batch on more chips',
+            [SAME, slices.bound_of_same_batch(found), COMPILED, *slices.same_batch(found)],
+        ),
+        ('Wide data', [WIDE, slices.one_chip(found), slices.largest(found)]),
+        ("The optimiser's state divided", [DIVIDED, slices.divided(found)]),
         ('Chips', [CHIP, chips()]),
         ('Records', [commands(found)]),
     ]

@@ -24,6 +24,11 @@ _BATCH_SIZE = flags.DEFINE_integer(
     'batch_size', None, "Rows of a step over all devices, if not the config's.", lower_bound=1
 )
 _OUTPUT = flags.DEFINE_string('output', None, 'A JSON file to keep the record in.')
+_VALIDATION = flags.DEFINE_bool(
+    'validation',
+    True,
+    'Compile the call of the validation too, whose factorisations take long where D is large.',
+)
 _PRODUCTS = flags.DEFINE_bool('products', False, 'Print every matrix product as well.')
 
 
@@ -46,7 +51,8 @@ def main(argv: list[str]) -> None:
     compilation.use_cache(compilation.OFF)  # how long it takes is a part of the record
     experiment = programs.experiment_on(config, topology.devices)
     asked = [argument for argument in sys.argv[1:] if not argument.startswith('--output')]
-    found = record.record(experiment, topology, ' '.join(['python -m train.compile', *asked]))
+    command = ' '.join(['python -m train.compile', *asked])
+    found = record.record(experiment, topology, command, validation=_VALIDATION.value)
     if _OUTPUT.value:
         path = workdir.output(_OUTPUT.value, 'ahead.json')
         path.parent.mkdir(parents=True, exist_ok=True)

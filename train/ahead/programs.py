@@ -12,8 +12,6 @@ from train import data as datasets
 from train.data import batches
 from train.errors import UserError
 from train.step import parallel as on
-from train.step.mapping import MAPPINGS
-from train.step.randomness import Seeds
 from train.studies import many_seeds
 from train.training import experiment as experiments
 
@@ -38,13 +36,13 @@ def experiment_on(config: Config, devices: on.Devices) -> experiments.Experiment
         del here
         if config.num_seeds > 1:
             return many_seeds.lay_out(config, devices)
-        return on.OneSeed(devices, (Seeds.of(config),), MAPPINGS[config.parallel])
+        return experiments.one_seed(config, devices)
 
     return experiments.create(config, lay_out=lay_out)
 
 
-def programs(experiment: experiments.Experiment) -> Iterator[Program]:
-    """The chunk of training steps and the call of the validation, each lowered as it is asked for."""
+def programs(experiment: experiments.Experiment, *, validation: bool = True) -> Iterator[Program]:
+    """The chunk of training steps and, unless not wanted, the call of the validation, lowered as they are asked for."""
     config, layout = experiment.config, experiment.layout
     state = layout.placed(experiment.template())
     row = stored_row(experiment.description)
@@ -55,6 +53,8 @@ def programs(experiment: experiments.Experiment) -> Iterator[Program]:
     batch = jax.ShapeDtypeStruct((*indices.shape, *row.shape), row.dtype)
     lowered = experiment.train_call().lower(state, batch, indices)
     yield Program('training', lowered, steps, indices.shape[-1])
+    if not validation:
+        return
     size = experiment.description.split_sizes[1]
     lowered = experiment.evaluator.lower_validation(state, row, size, config.eval_samples)
     shared = min(config.eval_batch_size, size)

@@ -9,12 +9,17 @@ from train.training.experiment import Experiment
 from train.training.result import provenance
 
 
-def record(experiment: Experiment, topology: Topology, command: str) -> dict[str, Any]:
-    """Compile the programs of an experiment, one after the other; command: what was asked for."""
+def record(
+    experiment: Experiment, topology: Topology, command: str, *, validation: bool = True
+) -> dict[str, Any]:
+    """Compile the programs of an experiment, one after the other.
+
+    command: what was asked for. validation: whether its call is compiled too.
+    """
     config, D = experiment.config, experiment.description.num_features
     compiled = {
         program.name: measures.measure(program, topology, D)
-        for program in programs.programs(experiment)
+        for program in programs.programs(experiment, validation=validation)
     }
     found = {
         'command': command,
@@ -24,6 +29,8 @@ def record(experiment: Experiment, topology: Topology, command: str) -> dict[str
         'num_seeds': config.num_seeds,
         'batch_size': config.batch_size,
         'matmul_precision': config.matmul_precision,
+        'optimizer': config.optimizer,
+        'shard_optimizer': config.shard_optimizer,
         'topology': topology.name,
         'programs': compiled,
         **provenance(),

@@ -64,6 +64,11 @@ def find(name: str) -> Topology:
     return Topology(name, _slice(name, chip, shape), chip, shape)
 
 
+def named(name: str) -> Topology:
+    """A TPU slice by its name, without its devices; raises UserError."""
+    return Topology(name, (), *_parsed(name))
+
+
 def _parsed(name: str) -> tuple[Chip, tuple[int, ...]]:
     found = re.fullmatch(r'(\w+):(\d+(?:x\d+)*)', name)
     chip = CHIPS.get(found[1]) if found else None

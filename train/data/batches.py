@@ -86,9 +86,14 @@ class Shares:
             raise UserError(
                 f'{self.num_devices} devices do not divide among {self.process_count} processes.'
             )
-        local = self.num_devices // self.process_count
         parts = rows.reshape(*rows.shape[:-1], self.num_devices, -1)
-        return parts[..., self.process_index * local : (self.process_index + 1) * local, :]
+        return parts[..., self.local, :]
+
+    @property
+    def local(self) -> slice:
+        """Which of the devices are this process's."""
+        count = self.num_devices // self.process_count
+        return slice(self.process_index * count, (self.process_index + 1) * count)
 
 
 def chunks(

@@ -161,6 +161,6 @@ def samples(
     writer: Writer | NullWriter,
 ) -> None:
     """The pictures of a session under way, on the first process."""
+    state = on.evaluated(session.state)
     if processes.is_first():
-        state = on.unreplicate(session.state)
-        show(experiment, state, validation, workdir, writer, session.step)
+        show(experiment, jax.device_get(state), validation, workdir, writer, session.step)

@@ -9,6 +9,7 @@ from ml_collections import FrozenConfigDict as Config
 from flows.relative.mlp_flow import is_of_activation
 from train.errors import UserError
 from train.optim.adam import scale_by_adam
+from train.optim.clipping import clip_by_global_norm_of_parts
 from train.optim.equivariant import equivariant
 from train.optim.scoring import scoring
 
@@ -112,7 +113,9 @@ def create(config: Config, per_epoch: int = 0) -> optax.GradientTransformation:
     if config.model == 'mlp_flow' and config.nonlinearity == 'spline':
         rule = _with_activations(rule, rate, config)
     if config.grad_clip:
-        return optax.chain(optax.clip_by_global_norm(config.grad_clip), rule)
+        sharded = config.shard_optimizer
+        clip = clip_by_global_norm_of_parts if sharded else optax.clip_by_global_norm
+        return optax.chain(clip(config.grad_clip), rule)
     return rule
 
 
@@ -141,6 +144,11 @@ def _check_equivariant(config: Config) -> None:
         raise UserError(
             'config.optimizer=scoring is for independent components, config.num_layers=1 and mlp_flow.ends=False; '
             f'found num_layers={config.num_layers}, mlp_flow.ends={config.mlp_flow.ends}: use equivariant.'
+        )
+    if has_moments and config.shard_optimizer:
+        raise UserError(
+            f'config.shard_optimizer=True divides every array among devices, but config.optimizer={config.optimizer} '
+            'needs whole matrices: use adam, adamw, adamax or sgd with mlp_flow.gradient=relative, or leave it out.'
         )
     if has_moments and config.grad_clip:
         raise UserError(

@@ -278,6 +278,13 @@ RUN = (
         'how a step runs on all devices: jax.pmap, or jax.jit of jax.shard_map; results are equal to the bit',
         defines=False,
     ),
+    Field(
+        'shard_optimizer',
+        False,
+        SWITCH,
+        "with parallel=shard_map: each device keeps a part of the optimiser's state and of the average (ZeRO, stage 1)",
+        defines=False,
+    ),
     Field('steps_per_call', 50, whole(1), 'steps in one device program, at most', defines=False),
     Field(
         'eval_batch_size',

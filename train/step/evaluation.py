@@ -117,7 +117,7 @@ class Evaluator:
         if 'diagnostics' not in self._calls:
             self._calls['diagnostics'] = jax.jit(self._diagnose)
         rows = np.arange(min(1000, len(source)), dtype=np.int32)
-        values = self._calls['diagnostics'](on.first(state), source.gather(rows), rows)
+        values = self._calls['diagnostics'](on.evaluated(state), source.gather(rows), rows)
         return {name: float(value) for name, value in values.items()}
 
     def _diagnose(self, state: TrainState, raw: Array, rows: Array) -> dict:

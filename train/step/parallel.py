@@ -10,6 +10,8 @@ import numpy as np
 
 from train.data.batches import Shares
 from train.errors import UserError
+from train.step import sharding
+from train.step.exchange import DIVIDED, WHOLE, Exchange
 from train.step.mapping import AXIS, PMAP, Devices, Mapping, Program
 from train.step.per_example import PerExample, Values
 from train.step.randomness import Seeds
@@ -34,13 +36,22 @@ def choose(num_devices: int) -> Devices:
 
 
 def first(tree: T) -> T:
-    """The first device's copy, left there."""
-    return jax.tree.map(lambda leaf: leaf.addressable_shards[0].data[0], tree)
+    """The first device's copy, left there; what is divided among devices is put together on the host."""
+
+    def of_leaf(leaf: Any) -> Any:
+        return leaf.on_host() if sharding.is_share(leaf) else leaf.addressable_shards[0].data[0]
+
+    return jax.tree.map(of_leaf, tree, is_leaf=sharding.is_share)
 
 
 def unreplicate(tree: T) -> T:
     """The first device's copy, on the host as numpy arrays."""
     return jax.device_get(first(tree))
+
+
+def evaluated(state: TrainState) -> TrainState:
+    """The first device's copy of what evaluation uses, left there: `first` without the optimiser's state."""
+    return first(state.replace(opt_state=None))
 
 
 SEED_AXES = {
@@ -51,11 +62,20 @@ SEED_AXES = {
 
 @dataclasses.dataclass(frozen=True)
 class OneSeed:
-    """The layout of a single run: every device has the state, and its part of each batch."""
+    """The layout of a single run: every device has the state, and its part of each batch.
+
+    divided: whether each device has a part of the optimiser's state and of the average in place of the whole.
+    """
 
     devices: Devices
     seeds: tuple[Seeds, ...]
     mapping: Mapping = PMAP
+    divided: bool = False
+
+    @property
+    def exchange(self) -> Exchange:
+        """What devices exchange in a step."""
+        return DIVIDED if self.divided else WHOLE
 
     @property
     def shares(self) -> Shares:
@@ -65,11 +85,19 @@ class OneSeed:
 
     def place(self, state: TrainState) -> TrainState:
         """A state on the devices."""
-        return self.mapping.replicate(state, self.devices)
+        if not self.divided:
+            return self.mapping.replicate(state, self.devices)
+        shared, kept = sharding.taken_apart(state)
+        parts = sharding.place(kept, self.mapping, self.devices, self.shares)
+        return self.mapping.replicate(shared, self.devices).replace(**parts)
 
     def placed(self, template: TrainState) -> TrainState:
         """The shapes and dtypes of what `place` returns, from those of a state."""
-        return _with_axes(template, len(self.devices))
+        if not self.divided:
+            return _with_axes(template, len(self.devices))
+        shared, kept = sharding.taken_apart(template)
+        parts = sharding.placed(kept, len(self.devices), self.shares)
+        return _with_axes(shared, len(self.devices)).replace(**parts)
 
     def fetch(self, state: TrainState) -> TrainState:
         """The inverse of `place`: a state on the host."""
@@ -110,6 +138,7 @@ class OneSeed:
         """
 
         def gathered(state: TrainState, *rows: jax.Array) -> dict[str, jax.Array]:
+            state = sharding.with_whole_average(state)
             values = _of_shape(rows[0].shape[:1], function(state, *rows))
             return jax.lax.all_gather(values, AXIS, tiled=True)
 
@@ -129,6 +158,7 @@ class ManySeeds:
     axis: str
     mapping: Mapping = PMAP
     shares = Shares()
+    exchange = WHOLE
 
     def place(self, state: TrainState) -> TrainState:
         """A state with a leading axis of seeds, but for what they share: dealt out, the latter to each device."""

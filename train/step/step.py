@@ -16,7 +16,7 @@ from flows.keys import fold_in
 from flows.model import Terms
 from train.contract import Model, given
 from train.data.preprocessing import Preprocessing
-from train.optim.equivariant import without_moments
+from train.step.exchange import WHOLE, Exchange
 from train.step.mapping import AXIS
 from train.step.randomness import ENCODE, MODEL, example_keys
 from train.step.state import TrainState
@@ -65,37 +65,45 @@ def make_step(
     *,
     ema: float = 0.0,
     matmul_precision: str = 'highest',
+    exchange: Exchange = WHOLE,
 ) -> Step:
     """Return `step(state, batch, indices) -> (state, metrics)`; axis `batch` has to be bound around it.
 
     batch: (B, ...) rows in the stored dtype; indices: (B,) int32, their rows in the split.
     metrics: name -> (sum, count), summed over the axis; nothing is counted once a number was not finite, and from that
     step on the state does not move.
+    exchange: whether every device has all of the optimiser's state and of the average.
     """
 
     def step(state: TrainState, batch: jax.Array, indices: jax.Array) -> tuple[TrainState, Metrics]:
         with jax.default_matmul_precision(matmul_precision):
             gradient, terms, model_state = gradient_and_terms(model, state, batch, indices)
-        gradient = _mean_over_devices(gradient)
+        gradient = exchange.mean(gradient)
         sums = jax.lax.psum({name: term.sum() for name, term in terms.items()}, AXIS)
         # Known without asking: the size of the axis. What is asked for leaves in one all-reduce, into which the
         # compiler puts the gradient and the sums together.
         count = jnp.float32(len(batch) * jax.lax.psum(1, AXIS))
-        norm = optax.tree.norm(without_moments(gradient))
-        finite = jnp.isfinite(optax.tree.norm(gradient))
+        norm, norm_of_all = exchange.norms(gradient)
+        finite = jnp.isfinite(norm_of_all)
         for value in sums.values():
             finite &= jnp.isfinite(value)
         ok = finite & (state.bad_step < 0) & ~state.frozen
 
         def update(state: TrainState) -> TrainState:
-            updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
+            params, kept = exchange.own(state.params), exchange.opened(state.opt_state)
+            updates, opt_state = optimizer.update(gradient, kept, params)
             updates = optax.tree.scale(state.lr_scale, updates)
-            params = optax.apply_updates(state.params, updates)
+            params = optax.apply_updates(params, updates)
             average = state.average
             if ema:
-                average = optax.incremental_update(params, average, 1 - ema)
+                old = exchange.opened(average)
+                new = optax.incremental_update(params, old, 1 - ema)
+                average = exchange.closed(new, average)
             return state.replace(
-                params=params, opt_state=opt_state, model_state=model_state, average=average
+                params=exchange.whole(params, state.params),
+                opt_state=exchange.closed(opt_state, state.opt_state),
+                model_state=model_state,
+                average=average,
             )
 
         fitted = state.preprocessing
@@ -110,11 +118,6 @@ def make_step(
         return state, _counted(ok, sums, count, norm)
 
     return step
-
-
-def _mean_over_devices(gradient: Any) -> Any:
-    # On one device there is nothing to exchange, and XLA would copy the gradient all the same.
-    return gradient if jax.lax.psum(1, AXIS) == 1 else jax.lax.pmean(gradient, AXIS)
 
 
 def _counted(ok: jax.Array, sums: Terms, count: jax.Array, norm: jax.Array) -> Metrics:

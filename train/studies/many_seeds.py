@@ -39,7 +39,10 @@ def all_seeds(config: Config) -> list[Seeds]:
 
 def check_fields(config: Config) -> None:
     """Refuse fields that have a meaning for single runs only."""
-    only = {'init_from': '', 'eval_every': 1, 'on_nan': 'raise', 'final_split': 'test'}
+    only = {
+        **{'init_from': '', 'eval_every': 1, 'on_nan': 'raise', 'final_split': 'test'},
+        'shard_optimizer': False,
+    }
     for field, kept in only.items():
         if getattr(config, field) != kept:
             raise UserError(

@@ -18,6 +18,7 @@ from train.data import batches
 from train.data.batches import Source
 from train.data.preprocessing import Preprocessing
 from train.diagnostics import padding
+from train.errors import UserError
 from train.optim import optimizers
 from train.step import parallel as on
 from train.step.evaluation import Evaluator
@@ -69,6 +70,7 @@ class Experiment:
             self.optimizer,
             ema=self.config.ema,
             matmul_precision=self.config.matmul_precision,
+            exchange=self.layout.exchange,
         )
         return self.layout.train_call(step)
 
@@ -88,11 +90,18 @@ class Experiment:
         return state.replace(preprocessing=Preprocessing.template(self.config, known))
 
 
-def _one_seed(config: Config, devices: on.Devices) -> Layout:
-    return OneSeed(devices, (Seeds.of(config),), MAPPINGS[config.parallel])
+def one_seed(config: Config, devices: on.Devices) -> Layout:
+    """The layout of a single run on these devices; raises UserError."""
+    if config.shard_optimizer and config.parallel != 'shard_map':
+        raise UserError(
+            'config.shard_optimizer=True works with config.parallel=shard_map, '
+            f'found {config.parallel}: set that too.'
+        )
+    mapping = MAPPINGS[config.parallel]
+    return OneSeed(devices, (Seeds.of(config),), mapping, divided=config.shard_optimizer)
 
 
-def create(config: Config, *, lay_out: LayOut = _one_seed) -> Experiment:
+def create(config: Config, *, lay_out: LayOut = one_seed) -> Experiment:
     """The experiment of a config; raises UserError where the config or the devices do not fit together.
 
     lay_out: what lies where, given the config and the devices, of a single run unless said otherwise.
@@ -122,7 +131,7 @@ def create(config: Config, *, lay_out: LayOut = _one_seed) -> Experiment:
 
 def for_use(config: Config, description: datasets.Description) -> Experiment:
     """The experiment of a trained run, for evaluating and sampling it on whatever devices there are here."""
-    return _assemble(config, description, _one_seed(config, jax.local_devices()))
+    return _assemble(config, description, one_seed(config, jax.local_devices()))
 
 
 def _assemble(config: Config, description: datasets.Description, layout: Layout) -> Experiment:

@@ -21,12 +21,6 @@ needs_libtpu = pytest.mark.skipif(
 )
 
 
-def slice_of(name):
-    """A topology by its name, without its devices."""
-    chip, _, shape = name.partition(':')
-    return Topology(name, (), CHIPS[chip], tuple(int(size) for size in shape.split('x')))
-
-
 @pytest.mark.parametrize(
     ('name', 'links'),
     [
@@ -39,17 +33,17 @@ def slice_of(name):
     ],
 )
 def test_chip_at_the_corner_has_fewer_links_unless_axes_are_rings(name, links):
-    assert slice_of(name).links == links
+    assert topologies.named(name).links == links
 
 
 def test_least_time_is_that_of_the_busiest():
     chip = CHIPS['v5e']
     found = roofline(
-        slice_of('v5e:2x4'), products=chip.flops, moved=0, sent=3 * chip.link_bandwidth
+        topologies.named('v5e:2x4'), products=chip.flops, moved=0, sent=3 * chip.link_bandwidth
     )
     assert (found.products, found.memory, found.network) == (1, 0, 1.5)
     assert (found.seconds, found.bound_by) == (1.5, 'network')
-    assert roofline(slice_of('v5e:1x1'), products=1, moved=2, sent=0).network == 0
+    assert roofline(topologies.named('v5e:1x1'), products=1, moved=2, sent=0).network == 0
     assert roofline(Topology('cpu', ()), products=1, moved=1, sent=0) is None
 
 

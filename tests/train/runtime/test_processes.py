@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 
+import jax
 import numpy as np
 import pytest
 
@@ -83,6 +84,12 @@ def test_two_processes_equal_one(tmp_path):
     ]
     assert [code for code, _, _ in mapped] == [0, 0], mapped
     assert runs.metrics(tmp_path / 'mapped') == runs.metrics(tmp_path / 'two')
+    # Each device of both has a part of the optimiser's state, and a checkpoint the whole.
+    fields = ('--config.parallel=shard_map', '--config.shard_optimizer=True')
+    parts = [finish(process) for process in start_two(tmp_path / 'parts', *fields)]
+    assert [code for code, _, _ in parts] == [0, 0], parts
+    states = [runs.latest(tmp_path / name)[0] for name in ('parts', 'two')]
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), *states)
 
 
 def wait_for_checkpoint(workdir, processes, timeout=120):
