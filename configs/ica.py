@@ -2,6 +2,7 @@
 
     python -m train.main --config=configs/ica.py
     python -m train.main --config=configs/ica.py:any --config.ica_sources=mixed
+    python -m train.main --config=configs/ica.py:wide
 
 The data are mixtures of 20 sources, by a matrix that the seed gives; `config.ica_sources` names their densities, and
 `train.diagnostics.unmixing` reads the unmixing matrix from a run, in the units of the data, and its Amari distance from
@@ -13,6 +14,10 @@ mixtures that are not yet close to Gaussian themselves, and so not too many sour
 The rule is Fisher scoring, `train.optim.scoring`, on the relative gradient; nothing overfits, so that the last step is
 the one to keep. Obtained, Amari distances: 0.0108 by the first command, 0.0037 by the second, where the fixed base ends
 at 0.172; at the start it is 0.342. Of 100 Laplace sources `any` finds none (0.28).
+
+`wide` has 784 sources of a generalised Gaussian density of shape 1/2, sparse enough that 15,680 rows of their mixtures
+are still told from Gaussian ones, and momentum on the relative gradient, whose steps cost O(B D^2): 0.0047 in 144
+seconds of one core.
 """
 
 from typing import Any
@@ -32,10 +37,24 @@ ANY: dict[str, Any] = {
     'prior': 'gaussian',
     'mlp_flow': {'learnt_base': True, 'activation_rate': 0.05},
 }
+# Many sparse sources; the rate falls slowly enough for the last of them to be told apart.
+WIDE: dict[str, Any] = {
+    'ica_sources': 'gennorm',
+    'ica_columns': 784,
+    'ica_rows': 15_680,
+    'optimizer': 'equivariant',
+    'b1': 0.9,
+    'b2': 0.99,
+    'lr': 0.08,
+    'batch_size': 1568,
+    'epochs': 120,
+    'eval_every': 120,
+    'log_every': 120,
+}
 
 
 def get_config(variant: str = '') -> ConfigDict:
-    """The experiment, its variants `learnt` and `any`, or `smoke`, which ends in seconds."""
+    """The experiment, its variants `learnt`, `any` and `wide`, or `smoke`, which ends in seconds."""
     config = defaults.get_config()
     config.dataset = 'ica'
     config.ica_sources = 'super_gaussian'
@@ -65,5 +84,5 @@ def get_config(variant: str = '') -> ConfigDict:
         'eval_every': 20,
         'log_every': 20,
     }
-    variants = {'learnt': LEARNT, 'any': ANY, 'smoke': smoke}
+    variants = {'learnt': LEARNT, 'any': ANY, 'wide': WIDE, 'smoke': smoke}
     return defaults.with_variant(config, variant, variants)

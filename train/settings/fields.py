@@ -36,7 +36,7 @@ TOYS = (
     *('8gaussians', 'swissroll', 'circles', 'pinwheel', 'line', 'cos', 'moons_ffjord'),
     '8gaussians_ffjord',
 )
-ICA_SOURCES = ('laplace', 'super_gaussian', 'uniform', 'mixed')
+ICA_SOURCES = ('laplace', 'super_gaussian', 'gennorm', 'uniform', 'mixed')
 PRESETS = (
     *('none', 'logit', 'logit_mean', 'logit_rms', 'standardise', 'mean', 'zca', 'unit'),
     *('pixel_mean', 'binarise', 'levels'),

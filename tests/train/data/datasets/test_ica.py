@@ -19,7 +19,8 @@ def test_rows_are_sources_of_unit_variance_times_the_matrix(kind):
     rows = data.load(config(ica_sources=kind)).source('train').gather(np.arange(N))
     s = rows @ np.linalg.inv(ica.mixing_matrix(0, D))
     np.testing.assert_allclose(s, ica.sources(kind, 0, 'train', N, D), atol=1e-4)
-    np.testing.assert_allclose(s.T @ s / N, np.eye(D), atol=0.05)
+    # Four standard deviations of the variance that is least well known.
+    np.testing.assert_allclose(s.T @ s / N, np.eye(D), atol=4 * np.sqrt((s**4).mean(0).max() / N))
     excess = (s**4).mean(0) - 3
     assert (np.sign(excess) == [-1 if 'uniform' in name else 1 for name in _names(kind)]).all()
 
