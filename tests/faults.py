@@ -30,12 +30,12 @@ from train.errors import StoppedError
 EPOCHS, STEPS_PER_EPOCH = 25, 32
 
 
-def short_run(folder):
+def short_run(folder, epochs=EPOCHS):
     """The run that is disturbed; a few seconds."""
     from train.training import loop
 
     config = runs.config(
-        toy_size=2048, batch_size=64, epochs=EPOCHS, lr=1e-3, steps_per_call=4, ema=0.99
+        toy_size=2048, batch_size=64, epochs=epochs, lr=1e-3, steps_per_call=4, ema=0.99
     )
     return loop.run(config, epath.Path(folder))
 
@@ -97,9 +97,9 @@ def outcome(folder):
     config = pretrained.read_config(epath.Path(folder))
     with Checkpoints(folder) as saved:
         state, record = saved.restore_latest(experiments.create(config).template())
-    lines = (pathlib.Path(folder) / 'metrics.jsonl').read_text().splitlines()
+    lines = (epath.Path(folder) / 'metrics.jsonl').read_text().splitlines()
     losses = [json.loads(line)['validation_nll'] for line in lines]
-    nats = json.loads((pathlib.Path(folder) / 'result.json').read_text())['nats']
+    nats = json.loads((epath.Path(folder) / 'result.json').read_text())['nats']
     return checksum(state, record), record['step'], nats, losses
 
 
@@ -122,13 +122,13 @@ def in_child(function, *arguments):
     return json.loads(value)
 
 
-def disturb(folder, number, generator, duration, most):
+def disturb(folder, number, generator, duration, most, run=short_run):
     """Send a signal at random moments until the run finishes by itself or `most` were sent; then let it finish.
 
     Returns how many were sent.
     """
     for sent in range(most):
-        pid = start(folder)
+        pid = start(folder, run)
         time.sleep(generator.uniform(0.3, duration))
         done = pathlib.Path(folder, 'metrics.jsonl')
         epochs = len(done.read_text().splitlines()) if done.exists() else 0
@@ -140,7 +140,7 @@ def disturb(folder, number, generator, duration, most):
             check_saved(folder, epochs)
         elif code != -number:
             raise AssertionError(f'exit code {code}; see {folder}.log')
-    code = wait(start(folder))
+    code = wait(start(folder, run))
     if code != 0:
         raise AssertionError(f'the resumed run ended with {code}; see {folder}.log')
     return most

@@ -15,8 +15,9 @@ class Child:
         )
         self._answer('ready')
 
-    def __call__(self):
-        print('run', file=self._process.stdin, flush=True)
+    def __call__(self, part='run'):
+        """Have the work done once, or the part of it that `serve_parts` has under this name."""
+        print(part, file=self._process.stdin, flush=True)
         self._answer('done')
 
     def close(self):
@@ -50,4 +51,14 @@ def serve(function):
     print('ready', flush=True)
     for _ in sys.stdin:
         function()
+        print('done', flush=True)
+
+
+def serve_parts(functions):
+    """In the child, as `serve`, the one of name -> function that the parent's line names."""
+    for function in functions.values():
+        function()
+    print('ready', flush=True)
+    for line in sys.stdin:
+        functions[line.strip()]()
         print('done', flush=True)

@@ -13,7 +13,9 @@ PROJECT = tomllib.loads((ROOT / 'pyproject.toml').read_text())['project']
 def requirements():
     """Every requirement of the package and of the extras that the tests run with."""
     extras = PROJECT['optional-dependencies']
-    lines = [*PROJECT['dependencies'], *extras['data'], *extras['docs'], *extras['test']]
+    lines = [*PROJECT['dependencies']]
+    for name in ('cloud', 'data', 'docs', 'test'):
+        lines += extras[name]
     return [line for line in lines if not line.startswith(PROJECT['name'])]
 
 

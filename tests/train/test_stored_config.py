@@ -10,7 +10,6 @@ from train.config import get_config
 from train.errors import UserError
 from train.library.pretrained import read_config
 from train.reports import reading, report
-from train.runtime import kinds
 from train.runtime import workdir as workdirs
 
 
@@ -57,18 +56,6 @@ def test_folder_without_a_checkpoint_is_nobodys_run(tmp_path):
 def test_misspelt_field_in_a_config_file_is_an_error():
     with pytest.raises(AttributeError, match='Did you mean "num_layers"'):
         get_config().num_layer = 3
-
-
-@pytest.mark.parametrize('path', ['s3://bucket/run', 'gs://bucket/run'])
-def test_bucket_out_of_reach_is_one_sentence(monkeypatch, path):
-    def unreachable(self):
-        raise ImportError('To use epath.Path with this, install it.')
-
-    folder = workdirs.resolve(path)
-    monkeypatch.setattr(type(folder), 'exists', unreachable)
-    for touch in (lambda: kinds.check(folder, 'run'), lambda: read_config(folder)):
-        with pytest.raises(UserError, match=f'{path} must be in reach'):
-            touch()
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from train.config import completed
 from train.errors import UserError
 from train.library import described
 from train.library.trained import Trained
+from train.runtime import buckets
 from train.runtime import workdir as workdirs
 from train.runtime.checkpoint import reading
 from train.step.state import TrainState
@@ -16,7 +17,7 @@ from train.training import experiment as experiments
 
 def read_config(workdir: epath.Path) -> ConfigDict:
     """The config of a run's folder, complete; a UserError where there is none."""
-    workdirs.check_reachable(workdir)
+    buckets.check_reachable(workdir)
     path = workdir / 'config.json'
     if not path.exists():
         raise UserError(

@@ -11,7 +11,7 @@ from etils import epath
 from train.config import completed
 from train.errors import UserError
 from train.reports import tables
-from train.runtime import kinds
+from train.runtime import buckets, kinds
 from train.runtime import workdir as workdirs
 from train.runtime.writers import read_lines
 from train.studies import summary
@@ -54,6 +54,7 @@ def read(path: epath.PathLike) -> Item:
     Raises UserError where there is none of these.
     """
     place = workdirs.resolve(path)
+    buckets.require_libraries(place)
     if place.name in kinds.RESULTS.values():
         place = place.parent
     if place.suffix == '.json' and place.exists():

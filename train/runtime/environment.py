@@ -1,4 +1,4 @@
-"""What has to stand in the process environment before JAX and TensorFlow load."""
+"""What has to stand in the process environment before JAX, TensorFlow and fsspec load."""
 
 import importlib
 import os
@@ -29,6 +29,10 @@ def prepare() -> None:
     """Called when `train` is imported; what the user has set stays."""
     os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
     os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '0')
+    # Buckets are read in the same way whether or not TensorFlow is there.
+    os.environ.setdefault('EPATH_USE_TF', 'false')
+    # Listings are not kept: checkpoints are written past gcsfs, and by other processes.
+    os.environ.setdefault('FSSPEC_GCS', '{"use_listings_cache": false}')
     _set_xla_flag()
     _set_threads()
 

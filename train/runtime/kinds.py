@@ -6,6 +6,7 @@ import orbax.checkpoint as ocp
 from etils import epath
 
 from train.errors import UserError
+from train.runtime import buckets
 from train.runtime import workdir as workdirs
 
 COMMANDS = {'run': 'train.main', 'study': 'train.study'}
@@ -31,7 +32,7 @@ def kind(workdir: epath.Path) -> str | None:
 
 def check(workdir: epath.Path, expected: str) -> None:
     """Refuse a folder out of reach, or one that holds a study where a run is expected, and the other way round."""
-    workdirs.check_reachable(workdir)
+    buckets.check_reachable(workdir)
     there = kind(workdir)
     if there not in (None, expected):
         raise UserError(

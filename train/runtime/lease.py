@@ -1,8 +1,9 @@
 """One run at a time in a workdir.
 
 The lease is a small file with host, process and heartbeat. It holds while its process lives, as far as that can be
-seen: on the same host the process table says, from another host a heartbeat that is too old frees it. On a local disk
-the kernel decides between two that start at once, by a lock that ends with its process.
+seen: on the same host the process table says, from another host a heartbeat that is too old frees it. Between two that
+start at once the kernel decides on a local disk, by a lock that ends with its process, and a bucket by taking one write
+only of those that found the same file.
 """
 
 import json
@@ -11,7 +12,7 @@ import socket
 import threading
 import time
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 import psutil
 from absl import logging
@@ -19,6 +20,7 @@ from etils import epath
 from filelock import FileLock, Timeout
 
 from train.errors import UserError
+from train.runtime import buckets
 
 HEARTBEAT_SECONDS = 20
 STALE_SECONDS = 120
@@ -40,28 +42,39 @@ class Lease:
         }
 
     def __enter__(self) -> Self:
-        free = self._take_lock()
+        in_bucket = buckets.is_bucket(self._path)
+        found = buckets.generation(self._path) if in_bucket else None
+        free = in_bucket or self._take_lock()
         holder = self._holder()
         if not free or (holder is not None and _alive(holder)):
-            by = f'process {holder["pid"]} on {holder["host"]}' if holder else 'another process'
-            self._release_lock()
-            raise UserError(
-                f'{self._path.parent} is in use by {by}; wait for it, stop it, or give another --workdir.'
-            )
-        self._write()
+            self._refuse(holder)
+        if found is None:
+            self._write()
+        elif not buckets.write_unless_changed(self._path, self._content(), found):
+            self._refuse(self._holder())
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._thread.join()
-        self._path.unlink(missing_ok=True)
+        try:
+            self._path.unlink(missing_ok=True)
+        except Exception as error:
+            if not (buckets.is_bucket(self._path) and buckets.lost(error)):
+                raise
+            logging.warning('%s stays, and is out of date soon: %s', self._path, error)
         self._release_lock()
+
+    def _refuse(self, holder: Mapping[str, Any] | None) -> NoReturn:
+        by = f'process {holder["pid"]} on {holder["host"]}' if holder else 'another process'
+        self._release_lock()
+        raise UserError(
+            f'{self._path.parent} is in use by {by}; wait for it, stop it, or give another --workdir.'
+        )
 
     def _take_lock(self) -> bool:
         """Take the kernel's lock on a local disk; False where another process has it."""
-        if '://' in os.fspath(self._path):
-            return True
         self._lock = FileLock(self._path.parent / 'lease.lock')
         try:
             self._lock.acquire(timeout=0)
@@ -84,10 +97,16 @@ class Lease:
             return None
         return holder if _is_whole(holder) else None
 
+    def _content(self) -> str:
+        return json.dumps({**self._owner, 'heartbeat': time.time()})
+
     def _write(self) -> None:
+        if buckets.is_bucket(self._path):
+            self._path.write_text(self._content())
+            return
         partial = self._path.parent / f'{self._path.name}.{os.getpid()}.tmp'
         try:
-            partial.write_text(json.dumps({**self._owner, 'heartbeat': time.time()}))
+            partial.write_text(self._content())
             partial.replace(self._path)
         except OSError as error:
             raise _unwritable(self._path.parent, error) from error
@@ -96,7 +115,7 @@ class Lease:
         while not self._stop.wait(HEARTBEAT_SECONDS):
             try:
                 self._write()
-            except UserError as error:
+            except Exception as error:  # a disk's or a bucket's: the next one may come through
                 logging.warning('The heartbeat of the workdir could not be written: %s', error)
 
 

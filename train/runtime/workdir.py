@@ -13,6 +13,7 @@ from etils import epath
 
 from train.config import changed, completed, defining
 from train.errors import UserError
+from train.runtime import buckets
 
 Fields = Collection[str] | Mapping[str, Any]  # names, or name -> type
 
@@ -30,7 +31,7 @@ def default_path(config: Any, config_file: str, prefix: str = '') -> str:
 def resolve(path: Any) -> epath.Path:
     """An epath; local paths are made absolute, anything with a scheme stays as it is."""
     try:
-        return epath.Path(path if '://' in str(path) else os.path.abspath(path))
+        return epath.Path(path if buckets.is_bucket(path) else os.path.abspath(path))
     except KeyError as error:
         raise UserError(
             f'a folder must lie on a disk or in a bucket, gs:// or s3://; found {path}.'
@@ -43,25 +44,14 @@ def output(path: Any, name: str) -> epath.Path:
     return resolved / name if str(path).endswith('/') or resolved.is_dir() else resolved
 
 
-def check_reachable(workdir: epath.Path) -> None:
-    """Refuse a bucket that cannot be reached from here."""
-    if '://' not in str(workdir):
-        return
-    try:
-        workdir.exists()
-    except Exception as error:  # whatever the access to buckets raises
-        reason = f'{type(error).__name__}: {error}'.splitlines()[0]
-        raise UserError(
-            f'{workdir} must be in reach ({reason}); see to the name, the '
-            'rights and the network, and install gcsfs for gs://, s3fs for s3://.'
-        ) from error
-
-
 def steps(workdir: epath.Path) -> list[int]:
-    """Steps of the checkpoints in a folder, by their names alone, oldest first."""
+    """Steps of the checkpoints in a folder, by their names, and in a bucket their marks, oldest first."""
     folder = workdir / 'checkpoints'
-    names = [path.name for path in folder.iterdir()] if folder.exists() else []
-    return sorted(int(name) for name in names if name.isdigit())
+    paths = folder.iterdir() if folder.exists() else ()
+    named = [path for path in paths if path.name.isdigit()]
+    if buckets.is_bucket(workdir):
+        named = [path for path in named if (path / buckets.COMMITTED).exists()]
+    return sorted(int(path.name) for path in named)
 
 
 def make(workdir: epath.Path) -> None:
@@ -157,6 +147,14 @@ def _finite(value: Any) -> Any:
 
 def write_text(path: epath.Path, text: str) -> None:
     """Write a text file whole or not at all."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: epath.Path, content: bytes) -> None:
+    """Write a file whole or not at all."""
+    if buckets.is_bucket(path):
+        path.write_bytes(content)
+        return
     partial = path.parent / f'{path.name}.tmp'
-    partial.write_text(text)
+    partial.write_bytes(content)
     partial.replace(path)

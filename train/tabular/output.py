@@ -9,6 +9,7 @@ import numpy as np
 from etils import epath
 
 from train.errors import UserError
+from train.runtime import workdir
 
 FORMATS = ('csv', 'npy', 'parquet')
 Columns = Mapping[str, np.ndarray | Sequence[str]]  # name -> (n,) numbers, or texts
@@ -27,9 +28,7 @@ def write(path: epath.Path, columns: Columns) -> None:
     check(path)
     content = _WRITERS[path.suffix](columns)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.parent / f'{path.name}.tmp'
-    partial.write_bytes(content)
-    partial.replace(path)
+    workdir.write_bytes(path, content)
 
 
 def _csv(columns: Columns) -> bytes:

@@ -12,6 +12,7 @@ from train.data.storage.sources import Source, Subset
 from train.errors import UserError
 from train.library import described
 from train.runtime import processes
+from train.runtime import workdir as workdirs
 from train.step.state import TrainState
 from train.training.experiment import Experiment, init_rows
 
@@ -43,9 +44,7 @@ def keep(
     if processes.is_first():
         file = io.BytesIO()
         np.savez(file, step=step, scores=scores)
-        partial = workdir / f'{NAME}.tmp'
-        partial.write_bytes(file.getvalue())
-        partial.replace(workdir / NAME)
+        workdirs.write_bytes(workdir / NAME, file.getvalue())
     return scores
 
 

@@ -1,4 +1,4 @@
-"""Two processes of two devices each equal one process of four, and end when one of them dies."""
+"""Processes of two devices each equal one process of all devices, and end when one of them dies."""
 
 import json
 import os
@@ -26,6 +26,7 @@ FIELDS = (
     '--config.generation=False',
     '--config.num_layers=2',
     '--config.look_ahead=1000000',
+    '--config.schedule_steps=64',  # all eight epochs of the tests learn
 )
 
 
@@ -50,49 +51,20 @@ def start(workdir, *arguments, devices=2):
     )
 
 
-def start_two(workdir, *arguments):
+def start_all(workdir, *arguments, processes=2):
     with socket.socket() as listener:
         listener.bind(('127.0.0.1', 0))
         port = listener.getsockname()[1]
-    together = (f'--coordinator_address=127.0.0.1:{port}', '--num_processes=2')
-    return [start(workdir, *arguments, *together, f'--process_id={i}') for i in range(2)]
+    together = (f'--coordinator_address=127.0.0.1:{port}', f'--num_processes={processes}')
+    return [start(workdir, *arguments, *together, f'--process_id={i}') for i in range(processes)]
 
 
-def finish(process, timeout=240):
+def finish(process, timeout=600):
     out, err = process.communicate(timeout=timeout)
     return process.returncode, out, err
 
 
-def test_two_processes_equal_one(tmp_path):
-    two = [finish(process) for process in start_two(tmp_path / 'two')]
-    assert [code for code, _, _ in two] == [0, 0], two
-    code, _, err = finish(start(tmp_path / 'one', devices=4))
-    assert code == 0, err
-    for left, right in zip(
-        runs.metrics(tmp_path / 'two'), runs.metrics(tmp_path / 'one'), strict=True
-    ):
-        assert left.keys() == right.keys()
-        np.testing.assert_allclose(list(left.values()), list(right.values()), rtol=1e-5)
-    results = [json.loads((tmp_path / name / 'result.json').read_text()) for name in ('two', 'one')]
-    assert [result['N'] for result in results] == [500, 500]
-    assert [result['process_count'] for result in results] == [2, 1]
-    assert results[0]['nats'] == pytest.approx(results[1]['nats'], rel=1e-5)
-    # Both processes print the same number.
-    assert two[0][1].splitlines()[-1] == two[1][1].splitlines()[-1]
-    mapped = [
-        finish(process) for process in start_two(tmp_path / 'mapped', '--config.parallel=shard_map')
-    ]
-    assert [code for code, _, _ in mapped] == [0, 0], mapped
-    assert runs.metrics(tmp_path / 'mapped') == runs.metrics(tmp_path / 'two')
-    # Each device of both has a part of the optimiser's state, and a checkpoint the whole.
-    fields = ('--config.parallel=shard_map', '--config.shard_optimizer=True')
-    parts = [finish(process) for process in start_two(tmp_path / 'parts', *fields)]
-    assert [code for code, _, _ in parts] == [0, 0], parts
-    states = [runs.latest(tmp_path / name)[0] for name in ('parts', 'two')]
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), *states)
-
-
-def wait_for_checkpoint(workdir, processes, timeout=120):
+def wait_for_checkpoint(workdir, processes, timeout=400):
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
         if any(path.name.isdigit() for path in (workdir / 'checkpoints').glob('*')):
@@ -102,9 +74,55 @@ def wait_for_checkpoint(workdir, processes, timeout=120):
     raise AssertionError('no checkpoint in time')
 
 
+@pytest.mark.parametrize('processes', [2, pytest.param(4, marks=pytest.mark.long)])
+def test_processes_equal_one_also_after_a_kill(tmp_path, processes):
+    epochs = '--config.epochs=8'
+    many = [
+        finish(process) for process in start_all(tmp_path / 'many', epochs, processes=processes)
+    ]
+    assert [code for code, _, _ in many] == [0] * processes, many
+    code, _, err = finish(start(tmp_path / 'one', epochs, devices=2 * processes))
+    assert code == 0, err
+    for left, right in zip(
+        runs.metrics(tmp_path / 'many'), runs.metrics(tmp_path / 'one'), strict=True
+    ):
+        assert left.keys() == right.keys()
+        # Not to the bit: sums go over the devices of a process first, then over processes.
+        np.testing.assert_allclose(list(left.values()), list(right.values()), rtol=1e-5)
+    results = [
+        json.loads((tmp_path / name / 'result.json').read_text()) for name in ('many', 'one')
+    ]
+    assert [result['N'] for result in results] == [500, 500]
+    assert [result['process_count'] for result in results] == [processes, 1]
+    assert results[0]['nats'] == pytest.approx(results[1]['nats'], rel=1e-5)
+    # All processes print the same number.
+    assert len({out.splitlines()[-1] for _, out, _ in many}) == 1
+    # The other mapping, with a process that is killed on the way, ends at the same bits.
+    killed, mapped = tmp_path / 'killed', '--config.parallel=shard_map'
+    run = start_all(killed, mapped, '--config.epochs=100000', processes=processes)
+    wait_for_checkpoint(killed, run)
+    run[-1].kill()
+    assert all(finish(process)[0] != 0 for process in run)
+    again = [finish(process) for process in start_all(killed, mapped, epochs, processes=processes)]
+    assert [code for code, _, _ in again] == [0] * processes, again
+    assert 'Going on from step' in again[0][2]
+    assert runs.metrics(killed) == runs.metrics(tmp_path / 'many')
+    runs.assert_same_bits(runs.latest(killed)[0], runs.latest(tmp_path / 'many')[0])
+
+
+@pytest.mark.long
+def test_processes_with_a_part_of_the_optimizer_on_each_device_equal_those_with_all(tmp_path):
+    mapped = '--config.parallel=shard_map'
+    for name, *arguments in (('whole', mapped), ('parts', mapped, '--config.shard_optimizer=True')):
+        both = [finish(process) for process in start_all(tmp_path / name, *arguments)]
+        assert [code for code, _, _ in both] == [0, 0], both
+    states = [runs.latest(tmp_path / name)[0] for name in ('parts', 'whole')]
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), *states)
+
+
 @pytest.mark.parametrize('victim', [0, 1])
 def test_survivor_ends_soon_and_the_checkpoint_is_intact(tmp_path, victim):
-    run = start_two(tmp_path, '--config.epochs=100000')
+    run = start_all(tmp_path, '--config.epochs=100000')
     wait_for_checkpoint(tmp_path, run)
     run[victim].send_signal(signal.SIGKILL)
     killed = time.monotonic()
@@ -122,7 +140,7 @@ def test_survivor_ends_soon_and_the_checkpoint_is_intact(tmp_path, victim):
 
 
 def test_signal_to_one_process_stops_both_at_the_same_saved_step(tmp_path):
-    run = start_two(tmp_path, '--config.epochs=100000')
+    run = start_all(tmp_path, '--config.epochs=100000')
     wait_for_checkpoint(tmp_path, run)
     run[1].send_signal(signal.SIGTERM)
     done = [finish(process) for process in run]

@@ -7,13 +7,16 @@ from etils import epath
 
 from train.data.base import Config
 from train.errors import UserError
+from train.runtime.buckets import is_bucket, require_libraries
 from train.runtime.environment import APPLICATION, user_cache
 
 
 def data_roots(config: Config) -> list[epath.Path]:
     """The TFDS data directories to look in, in order, without repeats."""
-    named = [config.data_dir, os.environ.get('TFDS_DATA_DIR')]
-    roots = [epath.Path(root).expanduser() for root in named if root]
+    named = [root for root in (config.data_dir, os.environ.get('TFDS_DATA_DIR')) if root]
+    for root in named:
+        require_libraries(root)
+    roots = [epath.Path(root).expanduser() for root in named]
     roots += [epath.Path('~/tensorflow_datasets').expanduser(), epath.Path(_fallback_root())]
     return list(dict.fromkeys(roots))
 
@@ -31,14 +34,14 @@ def cache_directories(config: Config, root: os.PathLike | None = None) -> list[p
     every data root.
     """
     if config.cache_dir:
-        if is_remote(config.cache_dir):
+        if is_bucket(config.cache_dir):
             raise UserError(
                 'cache_dir must be a local directory, to be memory-mapped; '
                 f'found {config.cache_dir!r}.'
             )
         return [pathlib.Path(config.cache_dir).expanduser().absolute()]
     beside = [root] if root is not None else data_roots(config)
-    directories = [pathlib.Path(place) / APPLICATION for place in beside if not is_remote(place)]
+    directories = [pathlib.Path(place) / APPLICATION for place in beside if not is_bucket(place)]
     own = user_cache() / 'arrays'
     if root is not None and not (directories and is_writable(directories[0])):
         return [own, *directories]
@@ -52,14 +55,9 @@ def fits_directory(config: Config) -> pathlib.Path:
     return user_cache() / 'fits'
 
 
-def is_remote(path: os.PathLike | str) -> bool:
-    """Whether a path names a bucket rather than a local directory."""
-    return '://' in os.fspath(path)
-
-
 def is_writable(path: os.PathLike | str) -> bool:
     """Whether files can be made in a local directory, which need not exist yet."""
-    if is_remote(path):
+    if is_bucket(path):
         return False
     path = pathlib.Path(path).absolute()
     existing = next(parent for parent in (path, *path.parents) if parent.exists())
