@@ -13,8 +13,8 @@ is. Seconds are of the whole call, here with compilation, checkpoints and the me
 processor, which says the same on a busy machine.
 
 Base, rate, batch and epochs of the configs were chosen on seed 0 of D = 20, 100 and 784, by the Amari distance, with
-Picard's beside it at the first two; other seeds had no part in that. The bound of a percent leaves room for where the steps
-end.
+Picard's beside it at the first two; other seeds had no part in that. The bound of a percent leaves room for where the
+steps end.
 """
 
 import argparse
@@ -126,8 +126,8 @@ def report(found, required):
 
     header = ['D', 'rows', 'seeds', *names]
     return (
-        f'Amari distance of the unmixing matrix, mean over seeds; 0 at best. Laplace sources up to D = {FEW}, generalised '
-        'Gaussian ones of shape 1/2 beyond.',
+        'Amari distance of the unmixing matrix, mean over seeds; 0 at best. Laplace sources up to '
+        f'D = {FEW}, generalised Gaussian ones of shape 1/2 beyond.',
         figures.table(header, rows('amari', 3)),
         'Seconds of the processor for the whole call, means.',
         figures.table(header, rows('seconds', 2)),

@@ -5,8 +5,8 @@
     python -m train.main --config=configs/glow_mnist.py:logit
 
 The paper: K = 32 steps on each of three scales, couplings of 512 channels, and no MNIST; later papers report 1.05 bits
-per dimension for it (Grathwohl et al. 2018, arXiv:1810.01367). Here K = 4 and 32 channels, and two scales, since 28 x 28
-pixels are halved twice without padding. `variational` learns the noise within a grey level (Ho et al. 2019,
+per dimension for it (Grathwohl et al. 2018, arXiv:1810.01367). Here K = 4 and 32 channels, and two scales, since 28 x
+28 pixels are halved twice without padding. `variational` learns the noise within a grey level (Ho et al. 2019,
 arXiv:1902.00275). The figure is a bound on log P(x) of whole grey levels from ten draws of the noise, in nats and bits
 per dimension; `--config.num_samples=1` is the bound from one draw, which published figures are. Neither has been run to
 its end here.
