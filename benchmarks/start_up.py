@@ -5,7 +5,8 @@
 Runs the commands of COMMANDS in new processes, by turns, each in a new folder. Cold: an
 empty cache of programs and an empty `config.cache_dir`; warm: with those that a run before has left. --against: another
 tree of the project, whose commands go by turns with those of this one. Seconds are of the CPU, all threads, since a
-command does the same whatever else the machine is busy with; those of the wall are beside them.
+command does the same whatever else the machine is busy with; those of the wall are beside them. The first step is the first call
+of training, which makes up to `config.steps_per_call` steps, 50, in one program.
 """
 
 import argparse
@@ -110,9 +111,9 @@ def main():
                 what = f'CPU seconds from the command to the first step, {config}, warm'
                 seconds = of['to the first step']['cpu']['median']
                 required.append(timing.requirement(what, seconds, at_most=AT_MOST))
-    timing.record(
-        'start_up', 'python -m benchmarks.start_up', {'seconds': found, 'required': required}
-    )
+    command = f'python -m benchmarks.start_up --rounds={options.rounds}'
+    command += ' --against=FOLDER' if options.against else ''
+    timing.record('start_up', command, {'seconds': found, 'required': required})
     header = ['', *(f'{part}, CPU' for part in started_command.MARKS[:-1])]
     header += [
         'to the first step, CPU',

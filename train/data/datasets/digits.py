@@ -8,7 +8,6 @@ on no run's seed, so that results of different runs stand for the same test imag
 import dataclasses
 import functools
 import hashlib
-import os
 from importlib.metadata import distribution
 
 import numpy as np
@@ -64,9 +63,9 @@ def _splits(labelled: bool) -> dict[str, np.ndarray]:
     return dict(zip(SPLITS, np.split(rows[order], edges), strict=True))
 
 
-def _file() -> os.PathLike:
+def _file() -> str:
     """The table that `sklearn.datasets.load_digits` reads: to import scikit-learn takes longer than the first step."""
-    return distribution('scikit-learn').locate_file('sklearn/datasets/data/digits.csv.gz')
+    return str(distribution('scikit-learn').locate_file('sklearn/datasets/data/digits.csv.gz'))
 
 
 def _digest(splits: dict[str, np.ndarray]) -> str:
