@@ -5,8 +5,8 @@
 Runs the commands of COMMANDS in new processes, by turns, each in a new folder. Cold: an
 empty cache of programs and an empty `config.cache_dir`; warm: with those that a run before has left. --against: another
 tree of the project, whose commands go by turns with those of this one. Seconds are of the CPU, all threads, since a
-command does the same whatever else the machine is busy with; those of the wall are beside them. The first step is the first call
-of training, which makes up to `config.steps_per_call` steps, 50, in one program.
+command does the same whatever else the machine is busy with; those of the wall are beside them. The first step is
+the first call of training, which makes up to `config.steps_per_call` steps, 50, in one program.
 """
 
 import argparse
