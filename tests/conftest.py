@@ -10,8 +10,10 @@ os.environ['XLA_FLAGS'] = ' '.join(
         os.environ.get('XLA_FLAGS', ''),
         '--xla_force_host_platform_device_count=8',
         '--xla_cpu_collective_call_terminate_timeout_seconds=60',
-        # Tests compile much and run little.
+        # Tests compile much and run little: without the emitters that optimise, and as one module, half as long.
         '--xla_backend_optimization_level=0',
+        '--xla_cpu_use_fusion_emitters=false',
+        '--xla_cpu_parallel_codegen_split_count=1',
     ]
 )
 os.environ.setdefault('JAX_PLATFORMS', 'cpu')

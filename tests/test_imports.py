@@ -151,3 +151,9 @@ def test_imports_inside_functions_are_those_that_keep_something_heavy_out():
         if found.late and found.module.split('.')[0] in ARROWS
     }
     assert found == set(LATE)
+
+
+def test_scikit_learn_which_is_slow_to_import_is_needed_for_its_own_tables_alone():
+    ours = (module for module in modules() if not module.startswith('benchmarks'))
+    found = {m for m in ours for found in imports(m) if found.module.split('.')[0] == 'sklearn'}
+    assert found == {'train.data.datasets.files.bundled'}

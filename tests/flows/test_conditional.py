@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import multivariate_normal
 
 from flows import Chain, CouplingFlow, GaussianFlow, MLPConditioner, MLPFlow, Reverse
-from tests.helpers.convergence_models import moved, quick_jit
+from tests.helpers.convergence_models import moved
 
 EPSILON = 1e-3
 
@@ -18,7 +18,7 @@ def started(flow, x, c):
     def init(x, c):
         return flow.init(jax.random.key(0), x, None, None, c, method='objective')
 
-    return quick_jit(init)(x, c)
+    return jax.jit(init)(x, c)
 
 
 def test_conditional_coupling_flow_against_autodiff(x64):

@@ -60,13 +60,7 @@ def example_keys(n, seed=0):
     return jax.random.split(jax.random.key(seed, impl='threefry2x32'), n)
 
 
-def quick_jit(function, **kwargs):
-    """`jax.jit` without optimisation: these programs run once, and compiling them is what takes time."""
-    options = {'xla_backend_optimization_level': 0, 'xla_cpu_use_fusion_emitters': False}
-    return jax.jit(function, compiler_options=options, **kwargs)
-
-
-@functools.partial(quick_jit, static_argnums=0)
+@functools.partial(jax.jit, static_argnums=0)
 def init(model, x):
     rngs = {'params': jax.random.key(1)}
     return model.init(rngs, x, example_keys(len(x)), jnp.int32(0), method='objective')

@@ -131,8 +131,8 @@ def over_epochs(experiment, source):
 def training_terms(experiment, source):
     """state -> {name: (B,)}: terms of the training objective of the first batch, with the noise of the first step."""
 
-    def terms(state, raw, indices, mask):
-        del mask
+    def terms(state, raw, indices, mask, split):
+        del mask, split
         keys = example_keys(state.seed, 'noise', 0, indices)
         x, _, context = preprocess(state.preprocessing, raw, keys, training=True)
         variables = {'params': state.params, **state.model_state}
@@ -150,7 +150,7 @@ def training_terms(experiment, source):
 
     rows = np.arange(experiment.config.batch_size, dtype=np.int32)
     call, raw = experiment.layout.per_example_call(terms), source.gather(rows)[None]
-    return lambda state: call(state, raw, rows[None], np.ones((1, len(rows)), bool))
+    return lambda state: call(state, raw, rows[None], np.ones((1, len(rows)), bool), np.zeros(1))
 
 
 def test_every_config_and_model_is_among_the_starts():

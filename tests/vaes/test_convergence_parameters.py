@@ -18,7 +18,6 @@ from tests.helpers.convergence_models import (
     moved,
     objective,
     prepared,
-    quick_jit,
 )
 
 
@@ -48,7 +47,7 @@ def everything(model, variables, x, keys):
 @pytest.mark.parametrize('name', SMALL)
 def test_model_keeps_the_contract(name):
     model, variables, x = prepared(name)
-    values = quick_jit(everything, static_argnums=0)(model, variables, x, example_keys(6))
+    values = jax.jit(everything, static_argnums=0)(model, variables, x, example_keys(6))
     assert model.exact == (name == 'coupling_flow')
     shapes = {'sample': (5, x.shape[1]), 'sample_mean': (5, x.shape[1]), 'reconstruct': x.shape}
     for method, value in values.items():
@@ -69,7 +68,7 @@ def test_every_parameter_gets_a_gradient(name):
     # A zero-initialised output layer hides the gradient of what is below it at the start.
     params = moved(variables['params'], 0.1)
 
-    @quick_jit
+    @jax.jit
     @jax.grad
     def gradient(params):
         terms = objective(model, {**variables, 'params': params}, x, example_keys(6), 0)
@@ -87,7 +86,7 @@ def test_every_parameter_gets_a_gradient(name):
 def test_log_likelihood_of_an_example_depends_on_its_own_key_alone(name):
     model, variables, x = prepared(name)
     keys = example_keys(6)
-    log_likelihood = quick_jit(
+    log_likelihood = jax.jit(
         functools.partial(model.apply, method='log_likelihood'), static_argnums=3
     )
     log_p = log_likelihood(variables, x, keys, 130)
@@ -103,7 +102,7 @@ def test_more_importance_samples_tighten_the_bound(name):
     model, variables, x = prepared(name)
     n = 1000
 
-    @quick_jit
+    @jax.jit
     def bounds(variables):
         rows, keys = jnp.repeat(x[:1], n, axis=0), example_keys(n)
         apply = functools.partial(model.apply, variables, rows, keys)
@@ -120,7 +119,7 @@ def test_more_importance_samples_tighten_the_bound(name):
 def test_warm_up_scales_the_kl_of_the_loss_and_not_what_is_reported(name):
     model, variables, x = prepared(name)
     model = model.clone(kl_warmup_steps=100)
-    call = quick_jit(lambda step: objective(model, variables, x, example_keys(6), step))
+    call = jax.jit(lambda step: objective(model, variables, x, example_keys(6), step))
     for step, weight in ((0, 0.01), (49, 0.5), (99, 1.0), (5000, 1.0)):
         terms = call(jnp.int32(step))
         expected = terms['reconstruction_error'] + weight * terms['kl']

@@ -15,7 +15,6 @@ from tests.helpers.convergence_models import (
     moved,
     objective,
     prepared,
-    quick_jit,
 )
 from vaes.convergence_vae import MIN_STD, ConvergenceVAE, IndependentGaussian
 from vaes.distributions import DiagonalGaussian
@@ -43,7 +42,7 @@ def bernoulli(x, logits):
 
 def bound_terms(model):
     """The terms of one draw's bound as a compiled function of variables, x and keys."""
-    return quick_jit(functools.partial(model.apply, method='bound_terms'))
+    return jax.jit(functools.partial(model.apply, method='bound_terms'))
 
 
 def test_log_variance_takes_both_signs_and_stays_finite():
@@ -132,7 +131,7 @@ def test_reconstruction_depends_on_the_lowest_posterior_head(name):
             'reconstruction_error'
         ].sum()
 
-    gradient = quick_jit(jax.grad(reconstruction_error))(variables['params']['heads_0'])
+    gradient = jax.jit(jax.grad(reconstruction_error))(variables['params']['heads_0'])
     for leaf in jax.tree.leaves(gradient):
         assert float(jnp.abs(leaf).max()) > 1e-6
 
@@ -169,7 +168,7 @@ def test_batch_statistics_are_those_of_all_devices_together():
         return model.apply(variables, x, keys, 0, method='objective', mutable=['batch_stats'])
 
     def sharded(shards):
-        mapped = quick_jit(jax.vmap(train, axis_name='batch'))
+        mapped = jax.jit(jax.vmap(train, axis_name='batch'))
         rows = jax.tree.map(lambda a: a.reshape(shards, 8 // shards, *a.shape[1:]), (x, keys))
         terms, state = mapped(*rows)
         return terms['loss'].reshape(-1), jax.tree.map(lambda a: a[0], state)
@@ -199,7 +198,7 @@ def test_no_start_of_the_toy_ladder_is_broken():
         value, gradient = jax.value_and_grad(loss)(variables['params'])
         return value, jnp.stack([jnp.abs(leaf).max() for leaf in jax.tree.leaves(gradient)])
 
-    values, gradients = quick_jit(jax.vmap(start))(jax.random.split(jax.random.key(1), 100))
+    values, gradients = jax.jit(jax.vmap(start))(jax.random.split(jax.random.key(1), 100))
     assert bool(jnp.isfinite(values).all())
     assert bool(jnp.isfinite(gradients).all())
 
@@ -209,7 +208,7 @@ def test_both_forms_of_the_kl_have_one_mean():
     rows, keys = jnp.repeat(x[:1], 4000, axis=0), example_keys(4000)
 
     def elbo(kl):
-        bound = quick_jit(functools.partial(model.clone(kl=kl).apply, method='elbo'))
+        bound = jax.jit(functools.partial(model.clone(kl=kl).apply, method='elbo'))
         values = np.asarray(bound(variables, rows, keys), np.float64)
         return values.mean(), values.std() / 4000**0.5
 
@@ -227,7 +226,7 @@ def test_importance_weighted_likelihood_of_an_oracle():
     for level in ('heads_0', 'heads_1'):
         params[level] = jax.tree.map(lambda leaf: 0.3 * leaf, params[level])
     params['heads_0']['Dense_1']['bias'] += 2.0
-    log_p = quick_jit(functools.partial(model.apply, method='log_likelihood'), static_argnums=3)(
+    log_p = jax.jit(functools.partial(model.apply, method='log_likelihood'), static_argnums=3)(
         {**variables, 'params': params}, x, example_keys(6), 3000
     )
     logits = np.linspace(-2, 2, 16)[None]

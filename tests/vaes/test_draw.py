@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from flows.keys import fold_in, normal
-from tests.helpers.convergence_models import example_keys, init, moved, prepared, quick_jit
+from tests.helpers.convergence_models import example_keys, init, moved, prepared
 from vaes.attention import filterbank, window
 from vaes.draw import DRAW
 from vaes.latent_variable_model import LATENT
@@ -100,7 +100,7 @@ def test_steps_are_those_of_a_plain_loop(name, x64):
     x = jax.random.bernoulli(jax.random.key(0), 0.5, (5, 6)).astype(jnp.float64)
     keys = example_keys(5)
     variables = moved(init(model, x))
-    bound_terms = quick_jit(functools.partial(model.apply, method='bound_terms'))
+    bound_terms = jax.jit(functools.partial(model.apply, method='bound_terms'))
     terms = bound_terms(variables, x, keys)
     noise = normal(fold_in(keys, LATENT), (3, 2), jnp.float64)
     params = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), variables['params'])
@@ -141,7 +141,7 @@ def test_each_step_of_a_sample_has_its_own_latent(accumulate):
         z = model.apply(variables, jax.random.key(5), 7, method='sample_prior')
         return z, model.apply(variables, z, method='decode_mean')
 
-    z, mean = quick_jit(draw)(variables)
+    z, mean = jax.jit(draw)(variables)
     assert z.shape == (7, 6)
     assert len(np.unique(np.asarray(z).reshape(7, 3, 2)[0], axis=0)) == 3
     dec, canvas = (np.zeros((7, 4)),) * 2, 0.0
@@ -215,8 +215,8 @@ def test_gradients_through_the_window_by_finite_differences(x64):
         return (view.read(image) * patch).sum() + (view.write(patch) * weights).sum()
 
     at = PARAMETERS[:2].astype(jnp.float64)
-    gradient = quick_jit(jax.grad(value))(at)
-    value, step = quick_jit(value), 1e-5
+    gradient = jax.jit(jax.grad(value))(at)
+    value, step = jax.jit(value), 1e-5
     for index in np.ndindex(*at.shape):
         up, down = value(at.at[index].add(step)), value(at.at[index].add(-step))
         expected = float(up - down) / (2 * step)
@@ -230,7 +230,7 @@ def test_read_and_write_have_windows_of_their_own():
     def loss(params):
         return -model.apply({'params': params}, x, example_keys(6), method='elbo').sum()
 
-    gradient = quick_jit(jax.grad(loss))(variables['params'])
+    gradient = jax.jit(jax.grad(loss))(variables['params'])
     for name in ('read_window', 'write_window'):
         # Every one of the five numbers steers something.
         assert bool((jnp.abs(gradient[name]['bias']) > 0).all()), name

@@ -77,8 +77,10 @@ class Evaluator:
         function = self._likelihood(num_samples) if exact else self._bound(num_samples)
         indices, mask = (part[0] for part in self._batches(size))
         rows = jax.ShapeDtypeStruct((*indices.shape, *row.shape), row.dtype)
-        call = self._compile(function, SPLITS['validation'])
-        return call.lower(state, rows, *jax.eval_shape(lambda: (indices, mask)))
+        which = _on_each(indices, 'validation')
+        return self._compile(function).lower(
+            state, rows, *jax.eval_shape(lambda: (indices, mask, which))
+        )
 
     def _likelihood(
         self, num_samples: int, importance: str = 'posterior', over_classes: bool = False
@@ -130,13 +132,13 @@ class Evaluator:
         self, name: tuple, function: Callable, state: TrainState, source: Source, split: str
     ) -> Values:
         """Per-example values over a split, in its order, the same on every process."""
-        if (name, split) not in self._calls:
-            self._calls[name, split] = self._compile(function, SPLITS[split])
-        call = self._calls[name, split]
+        if name not in self._calls:
+            self._calls[name] = self._compile(function)
+        call = self._calls[name]
         parts = []
         for indices, mask in zip(*self._batches(len(source)), strict=True):
             raw = source.gather(indices.reshape(-1)).reshape(*indices.shape, -1)
-            part = call(state, raw, indices, mask)
+            part = call(state, raw, indices, mask, _on_each(indices, split))
             kept = np.atleast_2d(part.pop('mask'))[0]  # the same for all seeds
             parts.append({key: value[..., kept] for key, value in part.items()})
         values = {key: np.concatenate([part[key] for part in parts], axis=-1) for key in parts[0]}
@@ -154,9 +156,11 @@ class Evaluator:
         whole = -(-size // shares.num_devices) * shares.num_devices
         return batches.evaluation_batches(size, min(self._batch_size, whole), shares)
 
-    def _compile(self, function: Callable, split: int) -> PerExample:
+    def _compile(self, function: Callable) -> PerExample:
+        """One program for all splits, which of SPLITS a batch is of being an argument."""
+
         def per_example(
-            state: TrainState, raw: Array, indices: Array, mask: Array
+            state: TrainState, raw: Array, indices: Array, mask: Array, split: Array
         ) -> dict[str, Array]:
             keys = example_keys(self._seed, 'eval_noise', split, indices)
             x, log_det, context = preprocess(state.preprocessing, raw, keys, training=False)
@@ -165,6 +169,11 @@ class Evaluator:
             return {**values, 'log_det': log_det, 'index': indices, 'mask': mask}
 
         return self._layout.per_example_call(per_example)
+
+
+def _on_each(indices: np.ndarray, split: str) -> np.ndarray:
+    """Which of SPLITS it is, for each device of a batch's indices (devices, B / devices)."""
+    return np.full(len(indices), SPLITS[split], np.uint32)
 
 
 def log_likelihood(

@@ -56,7 +56,8 @@ class Pmap:
 
     def replicate(self, tree: T, devices: Devices) -> T:
         """A copy of the pytree on every device, with a leading device axis."""
-        copies = jax_utils.replicate(tree, devices)
+        # From the host, where a copy is made without a program for each shape.
+        copies = jax_utils.replicate(jax.device_get(tree), devices)
         # Laid out as every program returns them: the layout is part of what a program is compiled for.
         return jax.pmap(lambda same: same, AXIS, devices=_explicit(devices))(copies)
 

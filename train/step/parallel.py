@@ -36,17 +36,28 @@ def choose(num_devices: int) -> Devices:
 
 
 def first(tree: T) -> T:
-    """The first device's copy, left there; what is divided among devices is put together on the host."""
+    """The first device's copy, left there."""
+    return _without_axis(_first_parts(tree))
+
+
+def unreplicate(tree: T) -> T:
+    """The first device's copy, on the host as numpy arrays of their own."""
+    return jax.tree.map(lambda leaf: np.array(leaf[0]), jax.device_get(_first_parts(tree)))
+
+
+def _first_parts(tree: T) -> T:
+    """With their axis of devices, of length 1; what is divided among devices is put together on the host."""
 
     def of_leaf(leaf: Any) -> Any:
-        return leaf.on_host() if sharding.is_share(leaf) else leaf.addressable_shards[0].data[0]
+        return leaf.on_host()[None] if sharding.is_share(leaf) else leaf.addressable_shards[0].data
 
     return jax.tree.map(of_leaf, tree, is_leaf=sharding.is_share)
 
 
-def unreplicate(tree: T) -> T:
-    """The first device's copy, on the host as numpy arrays."""
-    return jax.device_get(first(tree))
+@jax.jit
+def _without_axis(tree: T) -> T:
+    """In one program for all leaves."""
+    return jax.tree.map(lambda leaf: leaf[0], tree)
 
 
 def evaluated(state: TrainState) -> TrainState:
@@ -131,10 +142,10 @@ class OneSeed:
         return metrics, int(bad_step)
 
     def per_example_call(self, function: Callable) -> PerExample:
-        """`call(state, raw, indices, mask) -> {name: (B,)}` on the host, the same values on every process.
+        """`call(state, raw, indices, mask, split) -> {name: (B,)}` on the host, the same values on every process.
 
-        function: (state, raw, indices, mask) -> {name: (b,)}, run on each device's share of the rows, which have a
-        leading device axis. The values of all devices are gathered, so that every process reduces the same numbers.
+        function: (state, raw, indices, mask, split) -> {name: (b,)}, run on each device's share of the rows, which have
+        a leading device axis. The values of all devices are gathered, so that every process reduces the same numbers.
         """
 
         def gathered(state: TrainState, *rows: jax.Array) -> dict[str, jax.Array]:
@@ -142,7 +153,7 @@ class OneSeed:
             values = _of_shape(rows[0].shape[:1], function(state, *rows))
             return jax.lax.all_gather(values, AXIS, tiled=True)
 
-        program = self.mapping.over(gathered, self.devices, (0, 0, 0, 0))
+        program = self.mapping.over(gathered, self.devices, (0, 0, 0, 0, 0))
         return PerExample(program, lambda rows: rows, unreplicate)
 
 
@@ -228,7 +239,7 @@ class ManySeeds:
                 lambda own: _of_shape(shape, function(own.replace(**shared), *rows)), own
             )
 
-        program = self.mapping.over(each_seed, self.devices, (0, None, None, None))
+        program = self.mapping.over(each_seed, self.devices, (0, None, None, None, None))
 
         def of_seeds(values: dict[str, jax.Array]) -> Values:
             fetched = jax.device_get(values)

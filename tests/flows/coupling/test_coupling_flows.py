@@ -23,7 +23,7 @@ from flows.image.surjections import StandardUniform, UniformAugmentation, Unifor
 from flows.mixing import none, relative
 from flows.neural_spline_flow import coupling_spline_flow
 from flows.permutation import Permutation
-from tests.helpers.convergence_models import example_keys, init, moved, prepared, quick_jit
+from tests.helpers.convergence_models import example_keys, init, moved, prepared
 
 VECTORS, IMAGES = (3, 5), (3, 4, 2, 3)
 BIJECTORS = {
@@ -58,7 +58,7 @@ BIJECTORS = {
 
 def forward_init(bijector, x):
     """Parameters started by one pass from x to z."""
-    return quick_jit(lambda x: bijector.init(jax.random.key(0), x, method='forward_and_log_det'))(x)
+    return jax.jit(lambda x: bijector.init(jax.random.key(0), x, method='forward_and_log_det'))(x)
 
 
 def methods(bijector, x):
@@ -82,7 +82,7 @@ def test_inverse_and_log_det_against_autodiff(name, x64):
     x = jax.random.normal(jax.random.key(1), shape, jnp.float64)
     forward, inverse = methods(bijector, x)
 
-    @quick_jit
+    @jax.jit
     def both_ways(x):
         z, log_det = forward(x)
 
@@ -103,7 +103,7 @@ def test_rows_of_half_precision_keep_their_type_and_log_determinants_are_single(
     bijector, shape = BIJECTORS[name]
     forward, inverse = methods(bijector, jax.random.normal(jax.random.key(1), shape))
 
-    @quick_jit
+    @jax.jit
     def both_ways(x):
         z, log_det = forward(x)
         return z, log_det, *inverse(z)
@@ -123,7 +123,7 @@ def test_multi_scale_flow_is_a_bijector(flow, shape, x64):
     x = jax.random.normal(jax.random.key(1), (2, *shape), jnp.float64)
     variables = moved(forward_init(flow, x))
 
-    @quick_jit
+    @jax.jit
     def both_ways(x):
         z, log_det = flow.apply(variables, x, method='forward_and_log_det')
 
@@ -171,12 +171,12 @@ def test_density_of_a_two_dimensional_flow_integrates_to_one():
     flow = CouplingFlow(conditioner=MLPConditioner((8, 8)))
     examples = 2 + 3 * jax.random.normal(jax.random.key(0), (500, 2))
     variables = moved(init(flow, examples))
-    sample = quick_jit(lambda: flow.apply(variables, jax.random.key(1), 4000, method='sample'))()
+    sample = jax.jit(lambda: flow.apply(variables, jax.random.key(1), 4000, method='sample'))()
     low, high = sample.min(axis=0), sample.max(axis=0)
     margin = high - low
     axes = [jnp.linspace(a - m, b + m, 601) for a, b, m in zip(low, high, margin, strict=True)]
     grid = jnp.stack(jnp.meshgrid(*axes), axis=-1).reshape(-1, 2)
-    log_p = quick_jit(lambda x: flow.apply(variables, x, method='log_likelihood'))(grid)
+    log_p = jax.jit(lambda x: flow.apply(variables, x, method='log_likelihood'))(grid)
     cell = (axes[0][1] - axes[0][0]) * (axes[1][1] - axes[1][0])
     assert float(jnp.exp(log_p).sum() * cell) == pytest.approx(1, abs=0.01)
 
@@ -272,7 +272,7 @@ def test_image_flow_without_couplings_has_a_known_likelihood():
 
 def test_samples_of_the_image_flow_are_whole_values():
     model, variables, _ = prepared('image_flow')
-    sample = quick_jit(lambda: model.apply(variables, jax.random.key(5), 20, method='sample'))()
+    sample = jax.jit(lambda: model.apply(variables, jax.random.key(5), 20, method='sample'))()
     assert set(np.unique(sample)) == {0.0, 1.0}
 
 
@@ -301,7 +301,7 @@ def test_objective_of_a_flow_with_relative_layers_names_nothing_that_needs_their
     x = jax.random.normal(jax.random.key(1), VECTORS)
     for mixing, terms in ((relative, {'loss'}), (none, {'loss', 'nll'})):
         flow = real_nvp(5, 2, ResidualMLP(6, 1), mixing=mixing)
-        variables = quick_jit(
+        variables = jax.jit(
             lambda x, flow=flow: flow.init(jax.random.key(0), x, None, None, method='objective')
         )(x)
         assert set(flow.apply(variables, x, None, None, method='objective')) == terms

@@ -22,7 +22,7 @@ from flows import (
     VariationalDequantisation,
 )
 from flows.keys import fold_in
-from tests.helpers.convergence_models import example_keys, init, moved, quick_jit
+from tests.helpers.convergence_models import example_keys, init, moved
 
 SHAPE, D = (2, 2, 1), 4
 DEQUANTISATIONS = {
@@ -47,7 +47,7 @@ def images(n, levels=256):
 
 
 def start(layer, x, keys):
-    return quick_jit(lambda: layer.init(jax.random.key(0), x, keys, method='forward_and_bound'))()
+    return jax.jit(lambda: layer.init(jax.random.key(0), x, keys, method='forward_and_bound'))()
 
 
 def test_pixels_go_through_splines_of_their_own_first(x64):
@@ -57,7 +57,7 @@ def test_pixels_go_through_splines_of_their_own_first(x64):
     x = jax.random.normal(jax.random.key(0), (3, 16), jnp.float64)
     variables = moved(init(flow, x))
 
-    @quick_jit
+    @jax.jit
     def both_ways(x):
         z, log_det = flow.apply(variables, x, method='forward_and_log_det')
 
@@ -93,7 +93,7 @@ def test_flow_that_moves_nothing_gives_every_image_the_same_probability(dequanti
     model, x = glow(dequantisation, couplings=0, base=StandardUniform()), images(5)
     keys = example_keys(5)
     variables = init(model, x)
-    terms = quick_jit(lambda: model.apply(variables, x, keys, 0, method='objective'))()
+    terms = jax.jit(lambda: model.apply(variables, x, keys, 0, method='objective'))()
     np.testing.assert_allclose(terms['elbo'], -D * np.log(256), rtol=1e-6)
     np.testing.assert_array_equal(terms['loss'], -terms['elbo'])
 
@@ -109,7 +109,7 @@ def test_both_dequantisations_estimate_one_probability_from_below():
     for name, params in parts.items():
         apply = functools.partial(glow(name, levels).apply, {'params': params}, x)
 
-        @quick_jit
+        @jax.jit
         def bounds(apply=apply):
             draws = jax.vmap(fold_in, in_axes=(None, 0))(keys, jnp.arange(300))
             one = jax.lax.map(lambda draw: apply(draw, method='elbo'), draws)
@@ -135,11 +135,11 @@ def test_noise_has_the_density_that_the_bound_says(x64):
 
         return jax.nn.sigmoid(layer.apply(variables, method=call)).reshape(D)
 
-    z, bound = quick_jit(lambda: layer.apply(variables, x, keys, method='forward_and_bound'))()
+    z, bound = jax.jit(lambda: layer.apply(variables, x, keys, method='forward_and_bound'))()
     uniform = jnp.stack([jax.random.uniform(key, SHAPE, jnp.float64) for key in keys])
     e = jax.scipy.special.logit(uniform).reshape(n, D)
 
-    @quick_jit
+    @jax.jit
     def oracle(e, x):
         return jax.vmap(noise)(e, x), jnp.linalg.slogdet(jax.vmap(jax.jacfwd(noise))(e, x))[1]
 
@@ -154,7 +154,7 @@ def test_extreme_noise_stays_in_its_cell():
     layer = DEQUANTISATIONS['variational'](256)
     x, keys = images(64).reshape(64, *SHAPE), example_keys(64)
     variables = moved(start(layer, x, keys), 9.0)
-    z, _ = quick_jit(lambda: layer.apply(variables, x, keys, method='forward_and_bound'))()
+    z, _ = jax.jit(lambda: layer.apply(variables, x, keys, method='forward_and_bound'))()
     assert float((z * 256 - x).max()) > 0.9999
     np.testing.assert_array_equal(jnp.floor(z * 256), x)
     np.testing.assert_array_equal(layer.inverse(z), x)
@@ -163,7 +163,7 @@ def test_extreme_noise_stays_in_its_cell():
 def test_samples_are_grey_levels_and_jit_changes_no_bound():
     model, x, keys = glow('variational', couplings=1), images(6), example_keys(6)
     variables = moved(init(model, x), 0.2)
-    sample = quick_jit(lambda: model.apply(variables, jax.random.key(5), 40, method='sample'))()
+    sample = jax.jit(lambda: model.apply(variables, jax.random.key(5), 40, method='sample'))()
     assert sample.shape == (40, D)
     np.testing.assert_array_equal(sample, np.clip(np.round(sample), 0, 255))
     assert len(np.unique(sample)) > 20

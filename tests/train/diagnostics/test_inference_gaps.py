@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from tests.helpers.convergence_models import prepared, quick_jit
+from tests.helpers.convergence_models import prepared
 from tests.helpers.laplace_models import B, D, K, LinearDecoder, build, example_keys, examples
 from train.diagnostics import inference_gaps as gaps
 from vaes import IAFVAE, VAE, VLAE
@@ -16,7 +16,7 @@ from vaes import IAFVAE, VAE, VLAE
 
 def measure(model, variables, x, **settings):
     function = functools.partial(gaps.inference_gaps, model, **settings)
-    return quick_jit(function)(variables, x, example_keys(len(x)))
+    return jax.jit(function)(variables, x, example_keys(len(x)))
 
 
 def pca(model_class, **fields):
