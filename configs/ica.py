@@ -17,8 +17,8 @@ at 0.172; at the start it is 0.342. Of 100 Laplace sources `any` finds none (0.2
 
 `wide` has 784 sources of a generalised Gaussian density of shape 1/2, sparse enough that 15,680 rows of their mixtures
 are still told from Gaussian ones, and momentum on the relative gradient, whose steps cost O(B D^2). On seed 0 it ends
-at 0.00326, as does Picard begun at the true matrix; after 120 epochs in place of 220 at 0.0047, a few sources being
-left mixed.
+at 0.00326, as does Picard begun at the true matrix; after 120 epochs in place of 220 at 0.0047, with a few sources
+still mixed. `python -m benchmarks.ica` has other seeds, and other programs beside them.
 """
 
 from typing import Any
