@@ -73,7 +73,7 @@ DIVIDED = """`--config.parallel=shard_map --config.shard_optimizer=True` divides
 (ZeRO, stage 1): each updates its part of the parameters, which a reduce-scatter of the gradient and an all-gather of
 the parameters surround in place of the all-reduce. They send as much; the memory of Adam's moments, two thirds of the
 state, is divided by the number of chips, and so is what the update moves. Steps are equal to the bit to those of a
-whole state in the tests of eight host devices."""
+whole state in the tests of eight host devices, and to 1e-6 where the gradient is clipped by its norm."""
 
 CHIP = f'What a chip can do at most, after [{SOURCE}]({SOURCE}); a link in one direction.'
 
