@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from benchmarks import published_training
+from benchmarks import left_out, published_training
 from benchmarks.baselines import flow
 from benchmarks.sides import ways
 from benchmarks.tools import children, timing
@@ -69,6 +69,24 @@ def test_published_update_lacks_the_bias_of_the_log_determinant_alone(setting):
         for name, (dW, db) in zip(params, flow.gradient(as_list, x), strict=True)
     }
     assert_equal(published, relative_of(ordinary, params))
+
+
+def test_published_update_of_one_layer_stops_where_it_is_said_to(x64):
+    """At y of mean m = -b and covariance I - m^T m, as far below the optimum as `excess_nats` says."""
+    x = np.random.default_rng(1).normal(size=(40, D)) @ np.triu(np.ones((D, D))) + 2
+    mean, covariance = left_out.moments(x)
+    S, U = np.linalg.eigh(covariance)
+    whitening = U / np.sqrt(S)[None]
+    v = mean @ whitening
+    squared = left_out.mahalanobis(mean, covariance)
+    assert squared == pytest.approx(v @ v)
+    # K squared is I - m^T m for m = v K / 2, and K has v for an eigenvector.
+    K = np.eye(D) - (1 - 1 / np.sqrt(1 + squared / 4)) * np.outer(v, v) / squared
+    stopped = [(jnp.array(whitening @ K), jnp.array(-v @ K / 2)[None])]
+    assert_equal(flow.gradient(stopped, jnp.array(x)), jax.tree.map(jnp.zeros_like, stopped))
+    optimum = [(jnp.array(whitening), jnp.array(-v)[None])]
+    best, found = (flow.log_likelihood(layer, jnp.array(x)).mean() for layer in (optimum, stopped))
+    assert float(best - found) == pytest.approx(left_out.excess_nats(squared), rel=1e-10)
 
 
 def test_a_requirement_says_whether_it_is_met():
