@@ -3,21 +3,31 @@
     python -m benchmarks.results
 
 Reads `results/published.json`, the records beside it and, for their commands, the configs; the same files give the same
-page. An entry of `published.json` names its record (`"record": "runs/mnist"`) and the reason to show while there is
-none.
+page. Writes the blocks and the pictures of `docs/relative_gradient_revisited.md` as well. An entry of `published.json`
+names its record (`"record": "runs/mnist"`) and the reason to show while there is none.
 """
 
 import json
 import pathlib
 
 from benchmarks import looks
-from benchmarks.page import curves, explorations, records
+from benchmarks.page import (
+    curves,
+    dense,
+    dense_pictures,
+    dense_tables,
+    explorations,
+    marked,
+    records,
+)
 from benchmarks.page.records import figure
 from benchmarks.page.sections import SECTIONS, published, study_tests
 from train.reports import commands
 from train.reports.markdown import table
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
+REVISITED = ROOT / 'docs' / 'relative_gradient_revisited.md'
+PICTURES = ROOT / 'docs' / 'pictures'
 PROVENANCE = {'device_count', 'process_count', 'cpu_count'}
 
 TOP = """# Results
@@ -140,9 +150,23 @@ def page(folder):
     return text
 
 
+def revisited(folder, text):
+    """`docs/relative_gradient_revisited.md`, given as text, with its blocks from the records."""
+    return marked.filled(text, dense_tables.blocks(dense.read(folder)))
+
+
+def pictures(folder):
+    """Name of a file of `docs/pictures/` -> its text, of those that are drawn from records."""
+    return dense_pictures.pictures(dense.read(folder))
+
+
 def main():
-    """Write `RESULTS.md`."""
-    (ROOT / 'RESULTS.md').write_text(page(ROOT / 'results'))
+    """Write `RESULTS.md`, and the blocks and pictures of `docs/relative_gradient_revisited.md`."""
+    folder = ROOT / 'results'
+    (ROOT / 'RESULTS.md').write_text(page(folder))
+    REVISITED.write_text(revisited(folder, REVISITED.read_text()))
+    for name, text in pictures(folder).items():
+        (PICTURES / name).write_text(text)
 
 
 if __name__ == '__main__':

@@ -45,12 +45,21 @@ def _is_run_of(candidate, found):
     )
 
 
+def named(found, name):
+    """The candidate of that name among those of a file of `results/exploration/`."""
+    return next(each for each in found['candidates'] if each['name'] == name)
+
+
+def validation(candidate):
+    """What a candidate reached on validation, with its error."""
+    return figure(candidate['validation_nats'], _error(candidate))
+
+
 def _row(candidate, runs):
-    nats = figure(candidate['validation_nats'], _error(candidate))
     settings = ', '.join(f'{name} {value}' for name, value in candidate['settings'].items())
     seconds = figure(candidate['seconds']) if 'seconds' in candidate else 'not recorded'
     tested = ', '.join(f'`{name}`' for name in tested_as(candidate, runs))
-    return (candidate['name'], nats, seconds, _seeds(candidate), settings, tested)
+    return (candidate['name'], validation(candidate), seconds, _seeds(candidate), settings, tested)
 
 
 def _error(candidate):
