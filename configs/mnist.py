@@ -40,11 +40,11 @@ def get_config(variant: str = '') -> ConfigDict:
     config.mlp_flow.start = 'whiten'
     config.mlp_flow.gradient = 'equivariant'
     config.optimizer = 'equivariant'
-    config.lr = 1e-3
+    config.lr = 2e-3
     config.warmup = 200
     config.schedule = 'cosine'
-    config.schedule_steps = 7800
-    config.epochs = 20
+    config.schedule_steps = 6240
+    config.epochs = 16
     config.eval_batch_size = 5000  # each call factors every W
     smoke = {'epochs': 1, 'schedule_steps': 390, 'warmup': 50}
     return defaults.with_variant(config, variant, {'fixed': FIXED, 'smoke': smoke})

@@ -17,6 +17,7 @@ def get_config(variant: str = '') -> ConfigDict:
     """The experiment, its `fixed` variant without learnt activations, or its `smoke` variant that ends in seconds."""
     config = mnist.get_config()
     config.num_layers = 4
+    config.lr = 1e-3
     config.schedule_steps = 15_600
     config.epochs = 40
     fixed = {

@@ -11,6 +11,7 @@ on nothing, z_1 = sigma(x_1), as in Durkan et al., "Neural spline flows", 2019, 
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -27,7 +28,22 @@ from flows.bijector import (
 from flows.coupling.masks import HalfMask, Mask
 from flows.elementwise.transformers import BoundedAffine, Transformer
 
-zero_dense = functools.partial(nn.Dense, kernel_init=nn.initializers.zeros)
+
+def _units_first(
+    x: jax.Array, kernel: jax.Array, dimension_numbers: Any, **settings: Any
+) -> jax.Array:
+    """The product of a dense layer, x (B, ..., C) by kernel (C, U), made as kernel^T x^T and only then turned around.
+
+    A transformer takes its parameters examples last, which turns them back: nothing is left to be copied.
+    """
+    (of_x, of_kernel), batch = dimension_numbers
+    units_first = jax.lax.dot_general(kernel, x, ((of_kernel, of_x), batch), **settings)
+    return jnp.moveaxis(units_first, 0, -1)
+
+
+zero_dense = functools.partial(
+    nn.Dense, kernel_init=nn.initializers.zeros, dot_general=_units_first
+)
 
 
 class Coupling(Conditional, nn.Module):

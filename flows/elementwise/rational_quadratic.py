@@ -20,7 +20,7 @@ from flax import struct
 from flows.elementwise.activations import Elementwise
 
 SMALLEST_BIN = 1e-3  # share of the interval
-AT_ONCE = 2048  # derivatives by bins, of the rows that are summed together
+AT_ONCE = 2048  # derivatives by knots, of the rows that are summed together
 SMALLEST_SLOPE = 1e-3
 
 
@@ -66,51 +66,57 @@ class _Bin:
 
 
 @jax.custom_vjp
-def _select(v: jax.Array, inner: jax.Array, sides: jax.Array) -> tuple[jax.Array, ...]:
-    """Of `sides` (K, 6, ...) what belongs to the bin of each v, six arrays, by the K - 1 knots between bins, `inner`.
+def _select(v: jax.Array, inner: jax.Array, knots: jax.Array) -> tuple[jax.Array, ...]:
+    """Of `knots` (K + 1, 3, ...) the two around each v, three arrays and three, by the K - 1 between bins, `inner`.
 
     By one selection after the other: gathers are slow, and sums over one-hot products come out wrong where a compiler
     takes liberties with them (`flows.compiler`). Their derivatives would recompute all that came before for each bin;
     they are written out instead, for reverse mode. Nor are the six stacked, which would be taken apart again: the
     derivative of that is a sum of padded arrays, and takes longer than all the rest.
     """
-    found = jnp.broadcast_to(sides[0], (len(sides[0]), *v.shape))
+    shape = (len(knots[0]), *v.shape)
+    low, high = jnp.broadcast_to(knots[0], shape), jnp.broadcast_to(knots[1], shape)
     for k in range(len(inner)):
-        found = jnp.where((v >= inner[k])[None], sides[k + 1], found)
-    return tuple(found)
+        beyond = (v >= inner[k])[None]
+        low, high = jnp.where(beyond, knots[k + 1], low), jnp.where(beyond, knots[k + 2], high)
+    return *low, *high
 
 
 def _select_forward(
-    v: jax.Array, inner: jax.Array, sides: jax.Array
+    v: jax.Array, inner: jax.Array, knots: jax.Array
 ) -> tuple[tuple[jax.Array, ...], tuple[jax.Array, jax.Array, jax.Array]]:
-    return _select(v, inner, sides), (v, inner, sides)
+    return _select(v, inner, knots), (v, inner, knots)
 
 
 def _select_backward(
     kept: tuple[jax.Array, jax.Array, jax.Array], cotangents: tuple[jax.Array, ...]
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    (v, inner, sides), cotangent = kept, jnp.stack(cotangents)
+    v, inner, knots = kept
     index = jnp.zeros(v.shape, jnp.int32)
     for k in range(len(inner)):
         index += v >= inner[k]
+    number = jnp.arange(len(knots)).reshape(-1, 1, *(1,) * v.ndim)
 
-    def spread(index: jax.Array, cotangent: jax.Array) -> jax.Array:
-        bins = jax.nn.one_hot(index, len(sides), axis=0, dtype=bool)
-        return jnp.where(bins[:, None], cotangent[None], 0)
+    def spread(index: jax.Array, low: jax.Array, high: jax.Array) -> jax.Array:
+        of_low = jnp.where(number == index[None, None], low[None], 0)
+        return of_low + jnp.where(number == index[None, None] + 1, high[None], 0)
 
     def add(sum_: jax.Array, rows: tuple[jax.Array, ...]) -> tuple[jax.Array, None]:
-        index, cotangent = rows
-        return sum_ + spread(index, jnp.moveaxis(cotangent, 1, 0)).sum(2, keepdims=True), None
+        index, *parts = rows
+        low, high = (jnp.moveaxis(part, 1, 0) for part in parts)
+        return sum_ + spread(index, low, high).sum(2, keepdims=True), None
 
-    if sides.shape[2] == 1:
+    low, high = jnp.stack(cotangents[:3]), jnp.stack(cotangents[3:])
+    if knots.shape[2] == 1:
         # One spline for all rows: their sum, a few rows at a time, which keeps what is in memory small.
-        rows = _divisor(len(v), AT_ONCE // (len(sides) * math.prod(v.shape[1:])))
-        blocks = [a.reshape(-1, rows, *a.shape[1:]) for a in (index, jnp.moveaxis(cotangent, 1, 0))]
-        found = jnp.zeros((*sides.shape[:3], *v.shape[1:]), v.dtype)
-        found = jax.lax.scan(add, found, tuple(blocks))[0]
+        rows = _divisor(len(v), AT_ONCE // (len(knots) * math.prod(v.shape[1:])))
+        parts = index, jnp.moveaxis(low, 1, 0), jnp.moveaxis(high, 1, 0)
+        blocks = tuple(a.reshape(-1, rows, *a.shape[1:]) for a in parts)
+        found = jnp.zeros((*knots.shape[:3], *v.shape[1:]), v.dtype)
+        found = jax.lax.scan(add, found, blocks)[0]
     else:
-        found = spread(index, cotangent)
-    shared = tuple(i for i, n in enumerate(sides.shape) if n == 1 < found.shape[i])
+        found = spread(index, low, high)
+    shared = tuple(i for i, n in enumerate(knots.shape) if n == 1 < found.shape[i])
     found = found.sum(shared, keepdims=True) if shared else found
     return jnp.zeros_like(v), jnp.zeros_like(inner), found
 
@@ -171,9 +177,9 @@ class RationalQuadratic(Elementwise):
 
     def _find(self, v: jax.Array, knots: jax.Array) -> _Bin:
         """The bins that v lies in, of the knots of x or of y."""
-        sides = self.x[:-1], self.y[:-1], jnp.diff(self.x, axis=0), jnp.diff(self.y, axis=0)
-        found = _select(v, knots[1:-1], jnp.stack([*sides, self.d[:-1], self.d[1:]], axis=1))
-        return _Bin(*found)
+        of_knots = jnp.stack([self.x, self.y, self.d], axis=1)
+        x, y, d_0, x_1, y_1, d_1 = _select(v, knots[1:-1], of_knots)
+        return _Bin(x, y, x_1 - x, y_1 - y, d_0, d_1)
 
     @staticmethod
     def _beyond(v: jax.Array, inside: jax.Array, knots: jax.Array, slopes: jax.Array) -> jax.Array:
