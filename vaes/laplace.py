@@ -57,6 +57,12 @@ def expansion(
     """Function z (B, k) -> `Expansion` for an unbound Linen decoder and x (B, D)."""
     if not isinstance(decoder, mlp.Decoder):
         return lambda z: SmoothExpansion(decoder, variables, likelihood, x, z)
+    return _of_relu_network(decoder, variables, likelihood, x)
+
+
+def _of_relu_network(
+    decoder: Any, variables: Any, likelihood: Likelihood, x: jax.Array
+) -> Callable[[jax.Array], Expansion]:
     kernel, bias = decoder.apply(variables, method='output_weights')
     curvature = likelihood.curvature(bias)
     if curvature.ndim:
