@@ -152,14 +152,14 @@ class LatentVariableModel(LikelihoodModel, kw_only=True):
             )
         decoder, variables = self.unbound_decoder()
         likelihood = self.likelihood()
-        system = laplace.newton_system(decoder, variables, likelihood)
+        expand = laplace.expansion(decoder, variables, likelihood, x)
 
         def log_joint(z: jax.Array) -> jax.Array:
             f = decoder.apply(variables, z.reshape(-1, z.shape[-1]))
             f = f.reshape(*z.shape[:-1], -1)
             return likelihood.log_prob(x[None], f) + standard_normal_log_prob(z)
 
-        return refined.refine(posterior, keys, log_joint, lambda z: system(x, z))
+        return refined.refine(posterior, keys, log_joint, expand)
 
     def unbound_decoder(self) -> tuple[Any, Any]:
         """An unbound decoder and its variables: decoder.apply(variables, z) is `decode(z)`."""

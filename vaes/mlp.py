@@ -12,6 +12,7 @@ published      has fan_out everywhere. The published code passes 2^(1/3) as the 
 """
 
 import jax
+import jax.numpy as jnp
 from flax import linen as nn
 
 from flows.choice import choose
@@ -52,6 +53,9 @@ def log_variance_head(z_dim: int, hidden_dim: int, initialisation: str) -> nn.De
     return linear(z_dim, hidden_dim, initialisation)
 
 
+Pieces = tuple[jax.Array, jax.Array]
+
+
 class Encoder(nn.Module):
     """Two hidden ReLU layers: x (..., D) -> features e (..., hidden_dim)."""
 
@@ -83,27 +87,29 @@ class Decoder(nn.Module):
     def __call__(self, z: jax.Array) -> jax.Array:
         return self.output(nn.relu(self.hidden_2(nn.relu(self.hidden_1(z)))))
 
-    def tangents(self, z: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Value and factored Jacobian of a piecewise linear network.
+    def pieces(self, z: jax.Array) -> Pieces:
+        """Which hidden units are on at z (B, z_dim): m = 1[h > 0] of both layers, (B, hidden_dim)."""
+        h_1 = self.hidden_1(z)
+        h_2 = self.hidden_2(jnp.where(h_1 > 0, h_1, 0.0))
+        return h_1 > 0, h_2 > 0
 
-        With masks m = 1[h > 0], df/dz^T = (W_1 diag(m_1)) W_2 diag(m_2) W_3, W being (in, out).
+    def last_hidden(self, z: jax.Array, on: Pieces) -> jax.Array:
+        """h_2 (B, hidden_dim) at z (B, z_dim) of the affine network whose units `on` are on."""
+        h_1 = jnp.where(on[0], self.hidden_1(z), 0.0)
+        return jnp.where(on[1], self.hidden_2(h_1), 0.0)
 
-        Args:
-            z: (B, z_dim).
+    def tangents(self, on: Pieces) -> jax.Array:
+        """T = (W_1 diag(m_1)) W_2 diag(m_2), dh_2/dz^T of such a network: (B, z_dim, hidden_dim).
 
-        Returns:
-            f (B, num_features) and the last hidden layer's derivative dh_2/dz^T (B, z_dim, hidden_dim),
-            so that df/dz^T is their product with `output_kernel()`.
+        df/dz^T is its product with W_3, W being (in, out).
         """
-        h_1 = nn.relu(self.hidden_1(z))
-        h_2 = nn.relu(self.hidden_2(h_1))
-        first = _kernel(self.hidden_1)[None] * (h_1 > 0)[:, None]
-        second = (first @ _kernel(self.hidden_2)) * (h_2 > 0)[:, None]
-        return self.output(h_2), second
+        first = _kernel(self.hidden_1)[None] * on[0][:, None]
+        return (first @ _kernel(self.hidden_2)) * on[1][:, None]
 
-    def output_kernel(self) -> jax.Array:
-        """W_3, (hidden_dim, num_features)."""
-        return _kernel(self.output)
+    def output_weights(self) -> tuple[jax.Array, jax.Array]:
+        """W_3 (hidden_dim, num_features) and its bias (num_features,)."""
+        params = self.output.variables['params']
+        return params['kernel'], params['bias']
 
 
 def _kernel(layer: nn.Dense) -> jax.Array:

@@ -91,7 +91,7 @@ def refine(
     posterior: Posterior,
     keys: jax.Array,
     log_joint: Callable[[jax.Array], jax.Array],
-    newton_system: Callable[[jax.Array], tuple[jax.Array, jax.Array]],
+    expand: Callable[[jax.Array], laplace.Expansion],
 ) -> DefensiveGaussian:
     """The `DefensiveGaussian` of each example of a batch.
 
@@ -99,12 +99,12 @@ def refine(
         posterior: q(z | x) of the model, a `vaes.posterior.Posterior` with z (B, k).
         keys: (B,) typed keys, other ones than the importance samples'.
         log_joint: function z (n, B, k) -> log p(x, z), (n, B).
-        newton_system: function z (B, k) -> g (B, k), P (B, k, k), see `vaes.laplace`.
+        expand: function z (B, k) -> log p(x, .) about z, see `vaes.laplace`.
     """
     start, bound = (example_keys.fold_in(keys, purpose) for purpose in range(2))
     z = _best_start(posterior, start, log_joint)
-    gaussian = _climb(z, log_joint, newton_system)
-    return DefensiveGaussian(*_ascend_bound(*gaussian, newton_system, bound))
+    gaussian = _climb(z, log_joint, expand)
+    return DefensiveGaussian(*_ascend_bound(*gaussian, expand, bound))
 
 
 def _best_start(
@@ -120,7 +120,7 @@ def _best_start(
 def _climb(
     z: jax.Array,
     log_joint: Callable[[jax.Array], jax.Array],
-    newton_system: Callable[[jax.Array], tuple[jax.Array, jax.Array]],
+    expand: Callable[[jax.Array], laplace.Expansion],
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Newton steps, each the best of eleven lengths, so that log p(x, z) never falls.
 
@@ -129,9 +129,10 @@ def _climb(
 
     def step(carry: Any, _: jax.Array) -> Any:
         z, *_ = carry
-        gradient, precision = newton_system(z)
+        local = expand(z)
+        precision = local.precision()
         factor = inverse_cholesky(precision)
-        z = laplace.best_step(log_joint, z, _solve(factor, gradient))
+        z = laplace.best_step(log_joint, z, _solve(factor, local.gradient()))
         return (z, precision, factor), None
 
     unknown = jnp.zeros((*z.shape, z.shape[-1]), z.dtype)
@@ -142,10 +143,14 @@ def _ascend_bound(
     mean: jax.Array,
     precision: jax.Array,
     factor: jax.Array,
-    newton_system: Callable[[jax.Array], tuple[jax.Array, jax.Array]],
+    expand: Callable[[jax.Array], laplace.Expansion],
     keys: jax.Array,
 ) -> tuple[jax.Array, jax.Array]:
     """Mean (B, k) and inverse Cholesky factor (B, k, k) of the Gaussian after the natural gradients."""
+
+    def newton_system(z: jax.Array) -> tuple[jax.Array, jax.Array]:
+        local = expand(z)
+        return local.gradient(), local.precision()
 
     def step(carry: Any, t: jax.Array) -> Any:
         mean, precision, factor = carry

@@ -49,15 +49,14 @@ class VLAE(VAE, kw_only=True):
         del keys
         decoder, variables = self.unbound_decoder()
         likelihood = self.likelihood()
-        direction = laplace.newton_direction(decoder, variables, likelihood)
-        newton_system = laplace.newton_system(decoder, variables, likelihood)
+        expand = laplace.expansion(decoder, variables, likelihood, x)
 
         def log_joint(z: jax.Array) -> jax.Array:
             f = decoder.apply(variables, z.reshape(-1, self.z_dim)).reshape(*z.shape[:-1], -1)
             return likelihood.log_prob(x[None], f) + standard_normal_log_prob(z)
 
         def update(mu: jax.Array, step: jax.Array) -> tuple[jax.Array, jax.Array]:
-            towards_mode = direction(x, mu)
+            towards_mode = laplace.newton_direction(expand(mu))
             if self.update_rule == 'newton':
                 mu = laplace.best_step(log_joint, mu, towards_mode)
             elif self.update_rule == 'decayed':
@@ -68,12 +67,9 @@ class VLAE(VAE, kw_only=True):
 
         start = self.mean_head(self.features(x))
         steps = jnp.arange(self.n_update, dtype=x.dtype)
-        policy = laplace.KEEP_FACTOR
-        update = jax.checkpoint(update, policy=policy, prevent_cse=False)  # not needed in a scan
         mu, means = jax.lax.scan(update, start, steps)
-        _, precision = newton_system(x, mu)
         trace = jnp.concatenate([start[None], means])
-        return Posterior(FullGaussian(mu, inverse_cholesky(precision)), trace)
+        return Posterior(FullGaussian(mu, inverse_cholesky(expand(mu).precision())), trace)
 
     def refinement_terms(self, x: jax.Array, posterior: Posterior) -> Terms:
         """'reconstruction_error_t' = -log p(x | mu_t) before (t = 0) and after each update."""

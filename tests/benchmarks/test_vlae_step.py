@@ -90,3 +90,24 @@ def test_a_published_jacobian_takes_the_arithmetic_of_two_products():
         multiply_adds(f, params, z) for f in (vlae.decode_and_jacobian, vlae.decode)
     )
     assert with_jacobian - value == B * K * H * (H + D)
+
+
+def test_updates_with_a_gaussian_output_never_meet_its_features():
+    def of_one_update(num_features):
+        x = jnp.zeros((B, num_features), F64)
+
+        def of_updates(n_update):
+            model = VLAE(num_features=num_features, z_dim=K, hidden_dim=H, n_update=n_update)
+            arguments = x, example_keys(), jnp.int32(0)
+            init = jax.eval_shape(
+                lambda: model.init({'params': jax.random.key(0)}, *arguments, method='objective')
+            )
+
+            def last_mean(variables):
+                return model.apply(variables, x, example_keys(), method='posterior').trace[-1].sum()
+
+            return multiply_adds(jax.grad(last_mean), init)
+
+        return of_updates(3) - of_updates(2)
+
+    assert of_one_update(D) == of_one_update(10 * D) > 0

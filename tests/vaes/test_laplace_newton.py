@@ -41,10 +41,13 @@ def autodiff_jacobian(decoder, variables, z):
 def test_relu_jacobian_is_that_of_autodiff():
     decoder, variables = decoder_of(*build(VLAE, F64))
     z = jax.random.normal(jax.random.key(3), (8, K), F64)
-    f, tangents = decoder.apply(variables, z, method='tangents')
-    jacobian = jnp.swapaxes(tangents @ decoder.apply(variables, method='output_kernel'), 1, 2)
+    on = decoder.apply(variables, z, method='pieces')
+    tangents = decoder.apply(variables, on, method='tangents')
+    kernel, bias = decoder.apply(variables, method='output_weights')
+    jacobian = jnp.swapaxes(tangents @ kernel, 1, 2)
     expected = autodiff_jacobian(decoder, variables, z)
     assert np.abs(jacobian - expected).max() < 1e-10
+    f = decoder.apply(variables, z, on, method='last_hidden') @ kernel + bias[None]
     np.testing.assert_allclose(f, decoder.apply(variables, z), rtol=1e-13)
 
 
@@ -57,7 +60,8 @@ def test_newton_system_is_the_gradient_and_gauss_newton_matrix(output_dist, cust
     decoder, of_decoder = decoder_of(model, variables)
     likelihood = model.apply(variables, method='likelihood')
     x, z = examples(output_dist, dtype=F64), jax.random.normal(jax.random.key(3), (B, K), F64)
-    gradient, precision = laplace.newton_system(decoder, of_decoder, likelihood)(x, z)
+    local = laplace.expansion(decoder, of_decoder, likelihood, x)(z)
+    gradient, precision = local.gradient(), local.precision()
 
     expected = of_log_joint(jax.grad, model, variables)(x, z)
     np.testing.assert_allclose(gradient, expected, rtol=1e-9, atol=1e-10)
@@ -67,6 +71,33 @@ def test_newton_system_is_the_gradient_and_gauss_newton_matrix(output_dist, cust
     np.testing.assert_allclose(precision, expected, rtol=1e-9, atol=1e-10)
     np.testing.assert_allclose(precision, jnp.swapaxes(precision, 1, 2), rtol=1e-12, atol=1e-13)
     assert np.linalg.eigvalsh(precision).min() >= 1.0 - 1e-10
+
+
+@pytest.mark.parametrize(
+    ('output_dist', 'custom_decoder'),
+    [('gaussian', None), ('bernoulli', None), ('bernoulli', TanhDecoder())],
+)
+def test_direction_has_the_value_and_gradient_of_a_solve(output_dist, custom_decoder):
+    model, variables = build(VLAE, F64, output_dist=output_dist, custom_decoder=custom_decoder)
+    x, z = examples(output_dist, dtype=F64), jax.random.normal(jax.random.key(3), (B, K), F64)
+
+    def solved(local):
+        return jnp.linalg.solve(local.precision(), local.gradient()[..., None])[..., 0]
+
+    def value_and_gradient(direction):
+        def loss(variables, x, z):
+            likelihood = model.apply(variables, method='likelihood')
+            expand = laplace.expansion(*decoder_of(model, variables), likelihood, x)
+            d = direction(expand(z))
+            return jnp.sum(jnp.sin(d)), d
+
+        return jax.jit(jax.grad(loss, (0, 1, 2), has_aux=True))(variables, x, z)
+
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-7, atol=1e-9),
+        value_and_gradient(laplace.newton_direction),
+        value_and_gradient(solved),
+    )
 
 
 @pytest.mark.parametrize('output_dist', ['gaussian', 'bernoulli'])
@@ -144,10 +175,10 @@ def test_updates_take_the_lengths_of_their_rule(rule, lengths):
     model, variables = build(VLAE, F64, n_update=3, update_lr=0.9, update_rule=rule)
     x, trace = examples(dtype=F64), posterior(model, variables, examples(dtype=F64)).trace
     likelihood = model.apply(variables, method='likelihood')
-    system = laplace.newton_system(*decoder_of(model, variables), likelihood)
+    expand = laplace.expansion(*decoder_of(model, variables), likelihood, x)
     for before, after, length in zip(trace[:-1], trace[1:], lengths, strict=True):
-        gradient, precision = system(x, before)
-        direction = jnp.linalg.solve(precision, gradient[..., None])[..., 0]
+        local = expand(before)
+        direction = jnp.linalg.solve(local.precision(), local.gradient()[..., None])[..., 0]
         np.testing.assert_allclose(after - before, length * direction, rtol=1e-6, atol=1e-9)
 
 
