@@ -18,6 +18,7 @@ from train import config as defaults
 FIXED: dict[str, Any] = {
     'nonlinearity': 'smooth_leaky_relu',
     'alpha': 0.2,
+    'lr': 1e-3,
     'warmup': 1000,
     'schedule_steps': 78_000,
     'epochs': 200,

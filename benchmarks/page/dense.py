@@ -56,7 +56,7 @@ LADDER = {
     'learnt activation between the layers': 'learnt, equivariant',
     'learnt activations at both ends too': 'ends',
 }
-LONGER = 'the same for longer'
+LONGER = 'the same for longer, at twice the rate'
 
 
 def read(folder):

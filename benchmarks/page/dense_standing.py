@@ -21,6 +21,7 @@ def standing(found):
                 ('MLP flow, two layers, fixed activations', 'mnist_fixed'),
                 ('MLP flow, four layers, fixed activations', 'mnist_long_fixed'),
                 ('MLP flow, two layers, learnt activations', 'mnist'),
+                ('MLP flow, four layers, learnt activations', 'mnist_long'),
                 (_glow(found), 'glow_mnist'),
             )
         ),

@@ -162,6 +162,7 @@ def tested(found):
             ('MNIST', 'two layers, fixed, slope 0.2', 'mnist_fixed'),
             ('MNIST', 'two layers, learnt between them, 8 bins', 'mnist_inner'),
             ('MNIST', 'two layers, learnt, at both ends too, 16 bins', 'mnist'),
+            ('MNIST', 'four layers, learnt, at both ends too, 16 bins', 'mnist_long'),
             ('POWER', '128 layers, fixed, slope 0.5', 'power_fixed'),
             ('POWER', 'twelve layers, learnt between them, 16 bins', 'power'),
         )
