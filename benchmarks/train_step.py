@@ -22,6 +22,7 @@ from benchmarks.baselines import flow
 from benchmarks.tools import figures, timing
 from benchmarks.trainer_overhead import images
 from configs import mnist_published
+from train.data.base import Data
 from train.runtime.checkpoint import Checkpoints
 from train.runtime.interruption import Interruption
 from train.step.stopping import Stopping
@@ -36,15 +37,10 @@ FASTER_STEPS = {10: 1.5, 100: 1.2}
 FASTER_EPOCH = 2.0
 
 
-class RandomImages:
-    """Data of MNIST's size without a dataset."""
-
-    def __init__(self, train, validation):
-        self._sources = {'train': images(train), 'validation': images(validation)}
-
-    def source(self, split):
-        """The rows of a split."""
-        return self._sources[split]
+def random_data(experiment, train, validation):
+    """Data of so many rows each without a dataset."""
+    sources = {'train': images(train), 'validation': images(validation)}
+    return Data(experiment.description, sources.__getitem__, 'random')
 
 
 def experiment_of(batch_size, **overrides):
@@ -109,7 +105,8 @@ class Epoch:
 
 def epoch_sides(batch_size, sizes, interruption):
     """Sides that train and validate one epoch: ours and the published."""
-    experiment, data = experiment_of(batch_size, epochs=1), RandomImages(*sizes)
+    experiment = experiment_of(batch_size, epochs=1)
+    data = random_data(experiment, *sizes)
     ours = Epoch(experiment, data, interruption)
     train, validation = (
         in_model_space(experiment, ours.state, data.source(split))

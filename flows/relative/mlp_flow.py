@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 
+from flows.base_densities import Gaussian
 from flows.bijector import WithLogDet, own_copy, zero_log_det
 from flows.elementwise.activations import Activation, SmoothLeakyReLU
 from flows.flow import Flow
@@ -70,6 +71,12 @@ class MLPFlow(Flow):
         return self.ends or self.learnt_base
 
     @property
+    def _ends_in_gaussian(self) -> bool:
+        """Whether the last layer's gradient may be taken together with the base's."""
+        is_relative = self.layer.gradient == 'relative'
+        return is_relative and not self._has_last and isinstance(self.base, Gaussian)
+
+    @property
     def _is_lagged(self) -> bool:
         return self.layer.gradient == 'amortised'
 
@@ -94,26 +101,45 @@ class MLPFlow(Flow):
         W = tuple(layer.weights for layer in self.affine)
         return lagged_inverses(self, W, step, self.layer.refresh_every, self.layer.inversion)
 
-    def _forward(
-        self, z: jax.Array, inverses: Sequence[jax.Array | None] | None = None
+    def _to_last(
+        self, z: jax.Array, inverses: Sequence[jax.Array] | None = None
     ) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """z_{L-1} (B, D), and sum log s' and sum log|det W| of all before the last layer, (B,) each."""
         # The two sums stay apart, so that a value made from the first alone does not need the
         # second.
-        inverses = [None] * self.num_layers if inverses is None else inverses
         log_s, log_det_W = zero_log_det(z), zero_log_det(z)
         if self.ends:
             z, log_s = self.s_first.forward_and_log_det(z)
-        for layer, s, V in zip(self.affine[:-1], self.s, inverses[:-1], strict=True):
-            y, term = layer.forward_and_log_det(z, V=V)
+        for index, s in enumerate(self.s):
+            V = None if inverses is None else inverses[index]
+            y, term = self.affine[index].forward_and_log_det(z, V=V)
             log_det_W += term
             z, term = s.forward_and_log_det(y)
             log_s += term
-        z, term = self.affine[-1].forward_and_log_det(z, V=inverses[-1])
+        return z, log_s, log_det_W
+
+    def _forward(
+        self, z: jax.Array, inverses: Sequence[jax.Array] | None = None
+    ) -> tuple[jax.Array, jax.Array, jax.Array]:
+        z, log_s, log_det_W = self._to_last(z, inverses)
+        V = None if inverses is None else inverses[-1]
+        z, term = self.affine[-1].forward_and_log_det(z, V=V)
         log_det_W += term
         if self._has_last:
             z, term = self.s_last.forward_and_log_det(z)
             log_s += term
         return z, log_s, log_det_W
+
+    def _log_terms(
+        self, x: jax.Array, inverses: Sequence[jax.Array] | None
+    ) -> tuple[jax.Array, jax.Array]:
+        """log p(z_L) + sum log s', and sum log|det W|, (B,) each."""
+        if self._ends_in_gaussian:
+            z, log_s, log_det_W = self._to_last(x)
+            log_p, term = self.affine[-1].gaussian_log_prob(z)
+            return log_p + log_s, log_det_W + term
+        z, log_s, log_det_W = self._forward(x, inverses)
+        return self.base.log_prob(z) + log_s, log_det_W
 
     def forward_and_log_det(self, x: jax.Array) -> WithLogDet:
         """From x (B, D) to z_L (B, D) and log|det dz_L/dx| (B,)."""
@@ -172,6 +198,5 @@ class MLPFlow(Flow):
         """
         del keys
         self._check(context)
-        z, log_s, log_det_W = self._forward(x, self._lagged_inverses(x, step))
-        nll = -(self.base.log_prob(z) + log_s)
-        return {'loss': nll - log_det_W, 'nll_without_log_det_W': nll}
+        log_p_and_s, log_det_W = self._log_terms(x, self._lagged_inverses(x, step))
+        return {'loss': -log_p_and_s - log_det_W, 'nll_without_log_det_W': -log_p_and_s}

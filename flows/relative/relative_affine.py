@@ -19,6 +19,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from flows.base_densities import standard_normal_log_prob
 from flows.bijector import WithLogDet, check_float, wide_dtype, widen
 
 
@@ -73,17 +74,54 @@ def tie(log_det: jax.Array, y: jax.Array) -> jax.Array:
 
 
 def _relative_backward(residuals: Any, cotangents: WithLogDet) -> tuple[jax.Array | None, ...]:
-    y, W, b = residuals
+    y, W, _ = residuals
     delta, log_det_bar = cotangents
-    s = log_det_bar.sum().astype(W.dtype)
     W_T = W.T.astype(y.dtype)
-    dx = delta @ W_T
-    dW = jnp.matmul((y @ W_T).T, delta, preferred_element_type=W.dtype) + s * W
+    return delta @ W_T, *_of_parameters(y @ W_T, delta, log_det_bar, residuals)
+
+
+def _of_parameters(
+    y_W_T: jax.Array, delta: jax.Array, log_det_bar: jax.Array, residuals: Any
+) -> tuple[jax.Array, jax.Array | None]:
+    """dW (D, D) and db (D,), from y W^T and delta, both (B, D)."""
+    y, W, b = residuals
+    s = log_det_bar.sum().astype(W.dtype)
+    dW = jnp.matmul(y_W_T.T, delta, preferred_element_type=W.dtype) + s * W
     if b is None:
-        return dx, dW, None
-    y_b = (y * b.astype(y.dtype)[None]).sum(-1, keepdims=True)
-    db = ((1 + y_b) * delta).sum(0, dtype=b.dtype) + s * b
-    return dx, dW, db
+        return dW, None
+    # As products, which a CPU computes several times as fast as sums of (B, D).
+    y_b = jnp.matmul(y, b.astype(y.dtype), precision='highest')
+    db = jnp.matmul(1 + y_b, delta, precision='highest', preferred_element_type=b.dtype) + s * b
+    return dW, db
 
 
 relative_affine.defvjp(_relative_forward, _relative_backward)
+
+
+@jax.custom_vjp
+def relative_gaussian(x: jax.Array, W: jax.Array, b: jax.Array | None = None) -> WithLogDet:
+    """log N(y; 0, I) for y = x W + b, and log|det W|, both (B,): a layer and the standard normal behind it.
+
+    The gradients are those of `relative_affine` and the density one after the other, by one product fewer: with g
+    (B,) the cotangents of the first, delta = -g y, and y W^T, which dW takes, gives dx = -g y W^T as well.
+    """
+    y, log_det = ordinary_affine(x, W, b)
+    return standard_normal_log_prob(widen(y)), log_det
+
+
+def _gaussian_forward(
+    x: jax.Array, W: jax.Array, b: jax.Array | None
+) -> tuple[WithLogDet, tuple[jax.Array | None, ...]]:
+    (y, log_det), residuals = _relative_forward(x, W, b)
+    return (standard_normal_log_prob(widen(y)), log_det), residuals
+
+
+def _gaussian_backward(residuals: Any, cotangents: WithLogDet) -> tuple[jax.Array | None, ...]:
+    y, W, _ = residuals
+    log_prob_bar, log_det_bar = cotangents
+    g = log_prob_bar.astype(y.dtype)[:, None]
+    y_W_T = y @ W.T.astype(y.dtype)
+    return -g * y_W_T, *_of_parameters(y_W_T, -g * y, log_det_bar, residuals)
+
+
+relative_gaussian.defvjp(_gaussian_forward, _gaussian_backward)

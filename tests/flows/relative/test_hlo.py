@@ -50,10 +50,13 @@ def texts(gradient='relative', twist=None, bias=True):
 @pytest.mark.parametrize('bias', [True, False])
 @pytest.mark.parametrize('gradient', ['relative', 'equivariant'])
 def test_step_by_relative_gradient_has_no_cubic_operation(gradient, bias):
-    for kind, text in texts(gradient, bias=bias).items():
+    texts_of = texts(gradient, bias=bias)
+    for kind, text in texts_of.items():
         assert 'dot' in text, kind
         assert cubic_products(text, D) == [], kind
         assert custom_calls(text) == set(), kind
+    # y, y W^T and dW of both layers, and the second's dx where it is not made from its y W^T.
+    assert len(cubic_products(texts_of['hlo'], B)) == (6 if gradient == 'relative' else 7)
 
 
 def test_step_of_ordinary_gradient_is_flagged():

@@ -11,7 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows import MLPFlow, RelativeAffine, SmoothLeakyReLU, ordinary_affine, relative_affine
+from flows import (
+    Gaussian,
+    MLPFlow,
+    RelativeAffine,
+    SmoothLeakyReLU,
+    ordinary_affine,
+    relative_affine,
+)
+from flows.relative.relative_affine import relative_gaussian
 
 
 def matrix(rng, D):
@@ -108,6 +116,28 @@ def test_the_gradient_below_the_layer_is_the_ordinary_one(x64):
         jax.grad(value, argnums=1)(affine, x) for affine in (relative_affine, ordinary_affine)
     )
     np.testing.assert_allclose(relative, ordinary, rtol=1e-12)
+
+
+@pytest.mark.parametrize('bias', [True, False])
+def test_a_layer_together_with_the_gaussian_behind_it_has_the_gradients_of_both(bias, x64):
+    rng = np.random.default_rng(4)
+    x, W = rng.standard_normal((5, 3)), matrix(rng, 3)
+    b = rng.standard_normal(3) if bias else None
+    weights = rng.standard_normal((2, 5))
+
+    def apart(x, W, b):
+        y, log_det = relative_affine(x, W, b)
+        return Gaussian().log_prob(y), log_det
+
+    def value(function, *arguments):
+        log_prob, log_det = function(*arguments)
+        return weights[0] @ log_prob + weights[1] @ log_det
+
+    found, expected = (
+        jax.value_and_grad(value, argnums=(1, 2, 3) if bias else (1, 2))(function, x, W, b)
+        for function in (relative_gaussian, apart)
+    )
+    jax.tree.map(lambda a, e: np.testing.assert_allclose(a, e, rtol=1e-11), found, expected)
 
 
 def descend(model, variables, x, rate, steps, correct=lambda gradient, variables: gradient):

@@ -26,9 +26,10 @@ def of_digits():
 
 def test_work_of_the_relative_gradient_is_that_of_its_formulas(of_digits):
     training, validation = (of_digits['programs'][name] for name in ('training', 'validation'))
-    # y = x W, y W^T and (y W^T)^T delta of each layer, delta W^T of all but the first: each 2 B D^2.
+    # y = x W, y W^T and (y W^T)^T delta of each layer, delta W^T of all but the first and the last: each 2 B D^2. Of
+    # each bias y b^T and its product with delta: each 2 B D.
     layers = 2
-    assert training['flops'] == (4 * layers - 1) * 2 * ROWS * D**2
+    assert training['flops'] == (4 * layers - 2) * 2 * ROWS * D**2 + 2 * layers * 2 * ROWS * D
     assert validation['flops'] == layers * 2 * ROWS * D**2
     assert training['cubic_products'] == 0
     assert training['custom_calls'] == {}
@@ -66,7 +67,7 @@ def test_batch_as_wide_as_the_data_is_said_to_be():
     experiment = programs.experiment_on(config, here(1).devices)
     (program,) = programs.programs(experiment, validation=False)
     found = measures.measure(program, here(1), D)
-    assert found['cubic_products'] == 7
+    assert found['cubic_products'] == 6
 
 
 def test_study_gives_every_device_its_seeds():

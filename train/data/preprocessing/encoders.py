@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from flows import keys as draws
+from train.data.preprocessing import threefry
 
 # Purposes folded into the example keys.
 DEQUANTISATION_NOISE, BINARISATION, FLIP = 0, 1, 2
@@ -125,7 +126,7 @@ class Flip:
 def _noise(keys: jax.Array, shape: tuple[int, ...]) -> jax.Array:
     """Midpoints of a grid of step 2^-15 on (0, 1), (B, *shape)."""
     keys = draws.fold_in(keys, DEQUANTISATION_NOISE)
-    bits = jax.vmap(lambda key: jax.random.bits(key, shape, jnp.uint32))(keys)
+    bits = threefry.bits(keys, shape)
     return ((bits >> (32 - NOISE_BITS)).astype(_float_type()) + 0.5) / 2**NOISE_BITS
 
 
