@@ -114,10 +114,12 @@ def sum_of_squares(tree: Any) -> jax.Array:
 def _squared_norm(array: jax.Array) -> jax.Array:
     """In two sums, the first over so few parts that XLA squares and adds in one pass over the array on a CPU.
 
-    A longer sum it takes in windows, and the squares are written to an array of their own before.
+    A longer sum it takes in windows, and the squares are written to an array of their own before. The parts are of the
+    first axis, whole rows: a TPU would copy an array to deal it out in other ways.
     """
-    parts = max(number for number in range(1, 32) if array.size % number == 0)
-    columns = (array.reshape(parts, array.size // parts) ** 2).sum(axis=0)
+    rows = jnp.atleast_1d(array)
+    parts = max(number for number in range(1, 32) if len(rows) % number == 0)
+    columns = (rows.reshape(parts, len(rows) // parts, *rows.shape[1:]) ** 2).sum(axis=0)
     return jax.lax.optimization_barrier(columns).sum()
 
 
