@@ -12,8 +12,8 @@ per dimension; `--config.num_samples=1` is the bound from one draw, which publis
 its end here.
 
 `logit` is an exact flow of noisy pixels in logit space, where each goes through a learnt spline first, with K = 6.
-Obtained: -927.6 +- 1.3 nats (1.207 bits per dimension), 56 minutes of one CPU core; two dense layers are at
-1.326, four at 1.272.
+Obtained: -927.6 +- 1.3 nats (1.207 bits per dimension), 56 minutes of one CPU core; two dense layers are at 1.326,
+four at 1.272.
 """
 
 from ml_collections import ConfigDict

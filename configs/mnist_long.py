@@ -3,9 +3,8 @@
     python -m train.main --config=configs/mnist_long.py
 
 Logit space, lambda 1e-6. Obtained: -963.0 +- 1.4 nats (1.272 bits per dimension), 34 minutes on one CPU core. With
-fixed activations, the variant `fixed` by the amortised gradient: -1155.6 +- 3.4 nats
-(1.626 bits per dimension), half an hour on one CPU core. Chosen on the validation split; RESULTS.md has what was
-compared.
+fixed activations, the variant `fixed` by the amortised gradient: -1155.6 +- 3.4 nats (1.626 bits per dimension), half
+an hour on one CPU core. Chosen on the validation split; RESULTS.md has what was compared.
 """
 
 from ml_collections import ConfigDict

@@ -11,6 +11,7 @@ D = 784
 LOGIT_VOLUME = 4619.950
 REPEATED = 'benchmarks/published_training'
 COST = 'benchmarks/relative_gradient'
+LEFT_OUT = 'benchmarks/left_out'
 RATES = 'exploration/mnist_equivariant_rates'
 # Short name -> file of explorations and candidate. Two layers on MNIST, by 3,900 steps where a name says nothing else.
 CANDIDATES = {

@@ -44,7 +44,7 @@ def left_out(found):
         *('training', 'left out', 'batch', 'rate', 'budget'),
         *('validation, nats', 'test, nats', 'record'),
     )
-    linear = found['benchmarks/left_out']
+    linear = found[dense.LEFT_OUT]
     about = (
         f'An Adam that counts epochs moves by {dense.adam_share(1):.2f} of its rate in epoch 1 and by '
         f'{dense.adam_share(epochs):.2f} in epoch {epochs}. For one affine layer on the training rows of MNIST '
@@ -232,9 +232,7 @@ def blocks(found):
     }
     named = re.findall(r'`((?:runs|exploration|benchmarks)/\w+)`', '\n'.join(made.values()))
     used = {f'exploration/{file}' for file, _ in dense.CANDIDATES.values()} | {
-        dense.COST,
-        dense.RATES,
+        *(dense.COST, dense.RATES, dense.LEFT_OUT),
         *named,
     }
-    used.add('benchmarks/left_out')
     return made | {'records': sources(found, sorted(used))}

@@ -112,10 +112,13 @@ def sum_of_squares(tree: Any) -> jax.Array:
 
 
 def _squared_norm(array: jax.Array) -> jax.Array:
+    return jax.lax.platform_dependent(array, cpu=_by_rows, default=lambda a: (a**2).sum())
+
+
+def _by_rows(array: jax.Array) -> jax.Array:
     """In two sums, the first over so few parts that XLA squares and adds in one pass over the array on a CPU.
 
-    A longer sum it takes in windows, and the squares are written to an array of their own before. The parts are of the
-    first axis, whole rows: a TPU would copy an array to deal it out in other ways.
+    A longer sum it takes in windows there, and the squares are written to an array of their own before.
     """
     rows = jnp.atleast_1d(array)
     parts = max(number for number in range(1, 32) if len(rows) % number == 0)
