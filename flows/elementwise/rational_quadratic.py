@@ -95,27 +95,28 @@ def _select_backward(
     index = jnp.zeros(v.shape, jnp.int32)
     for k in range(len(inner)):
         index += v >= inner[k]
-    number = jnp.arange(len(knots)).reshape(-1, 1, *(1,) * v.ndim)
+    number = jnp.arange(len(knots))
 
     def spread(index: jax.Array, low: jax.Array, high: jax.Array) -> jax.Array:
-        of_low = jnp.where(number == index[None, None], low[None], 0)
-        return of_low + jnp.where(number == index[None, None] + 1, high[None], 0)
+        of, index = number.reshape(-1, *(1,) * index.ndim), index[None]
+        return jnp.where(of == index, low[None], 0) + jnp.where(of == index + 1, high[None], 0)
 
-    def add(sum_: jax.Array, rows: tuple[jax.Array, ...]) -> tuple[jax.Array, None]:
+    def add(
+        sums: tuple[jax.Array, ...], rows: tuple[jax.Array, ...]
+    ) -> tuple[tuple[jax.Array, ...], None]:
         index, *parts = rows
-        low, high = (jnp.moveaxis(part, 1, 0) for part in parts)
-        return sum_ + spread(index, low, high).sum(2, keepdims=True), None
+        pairs = zip(sums, parts[:3], parts[3:], strict=True)
+        return tuple(s + spread(index, *pair).sum(1, keepdims=True) for s, *pair in pairs), None
 
-    low, high = jnp.stack(cotangents[:3]), jnp.stack(cotangents[3:])
     if knots.shape[2] == 1:
-        # One spline for all rows: their sum, a few rows at a time, which keeps what is in memory small.
+        # One spline for all rows: their sum, a few rows at a time, which keeps what is in memory small. The six arrays
+        # stay apart as in `_select`.
         rows = _divisor(len(v), AT_ONCE // (len(knots) * math.prod(v.shape[1:])))
-        parts = index, jnp.moveaxis(low, 1, 0), jnp.moveaxis(high, 1, 0)
-        blocks = tuple(a.reshape(-1, rows, *a.shape[1:]) for a in parts)
-        found = jnp.zeros((*knots.shape[:3], *v.shape[1:]), v.dtype)
-        found = jax.lax.scan(add, found, blocks)[0]
+        blocks = tuple(a.reshape(-1, rows, *a.shape[1:]) for a in (index, *cotangents))
+        none = jnp.zeros((3, len(knots), 1, *v.shape[1:]), v.dtype)
+        found = jnp.stack(jax.lax.scan(add, tuple(none), blocks)[0], axis=1)
     else:
-        found = spread(index, low, high)
+        found = spread(index[None], jnp.stack(cotangents[:3]), jnp.stack(cotangents[3:]))
     shared = tuple(i for i, n in enumerate(knots.shape) if n == 1 < found.shape[i])
     found = found.sum(shared, keepdims=True) if shared else found
     return jnp.zeros_like(v), jnp.zeros_like(inner), found
