@@ -96,7 +96,7 @@ def test_command_leaves_its_record(tmp_path):
 @pytest.mark.parametrize(
     ('fields', 'products'),
     [
-        (('--config.mlp_flow.gradient=relative',), 7),
+        (('--config.mlp_flow.gradient=relative',), 6),
         (('--config.mlp_flow.gradient=equivariant', '--config.optimizer=equivariant'), 7),
         (('--config.nonlinearity=spline', '--config.alpha=1.0', '--config.mlp_flow.ends=True'), 8),
     ],
