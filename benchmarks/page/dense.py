@@ -13,6 +13,7 @@ REPEATED = 'benchmarks/published_training'
 COST = 'benchmarks/relative_gradient'
 LEFT_OUT = 'benchmarks/left_out'
 RATES = 'exploration/mnist_equivariant_rates'
+BATCHES = 'exploration/mnist_equivariant_batch'
 # Short name -> file of explorations and candidate. Two layers on MNIST, by 3,900 steps where a name says nothing else.
 CANDIDATES = {
     'gaussian': ('mnist_parts', 'one whitened layer, a Gaussian, 3,900 steps'),

@@ -135,6 +135,20 @@ def rates(found):
     return f'{table(("rate", "validation, nats"), rows)}\n\n{record["about"]}'
 
 
+def batches(found):
+    """Batches and momenta of the equivariant update with learnt activations, and what their record says of them."""
+    record = found[dense.BATCHES]
+    rows = [_of_batch(each) for each in record['candidates']]
+    header = ('batch', 'momentum', 'rate', 'validation, nats')
+    return f'{table(header, rows)}\n\n{record["about"]}'
+
+
+def _of_batch(candidate):
+    settings = candidate['settings']
+    batch, momentum = settings.get('batch_size', 128), settings.get('b1', 0.9)
+    return batch, momentum, f'{settings["lr"]:g}', _or_broken(candidate)
+
+
 def _or_broken(candidate):
     broke = dense.broke_at(candidate)
     return f'breaks at step {broke}' if broke else explorations.validation(candidate)
@@ -142,12 +156,12 @@ def _or_broken(candidate):
 
 def breaks(found):
     """Every recorded run of the equivariant update that did not end well."""
-    rows = []
+    rows, of_config = [], (dense.RATES, dense.BATCHES)
     for name, record in found.items():
         if not name.startswith('exploration/'):
             continue
         for each in record['candidates']:
-            way = each['settings'].get('gradient', 'equivariant' if name == dense.RATES else '')
+            way = each['settings'].get('gradient', 'equivariant' if name in of_config else '')
             if way == 'equivariant' and (each['validation_nats'] or -math.inf) < LOST:
                 nats = explorations.validation(each)
                 rows.append((record['title'], each['name'], nats, f'`{name}`'))
@@ -224,6 +238,7 @@ def blocks(found):
         'ways': ways(found),
         'together': together(found),
         'rates': rates(found),
+        'batches': batches(found),
         'breaks': breaks(found),
         'tested': tested(found),
         'depths': depths(found),
@@ -232,7 +247,7 @@ def blocks(found):
     }
     named = re.findall(r'`((?:runs|exploration|benchmarks)/\w+)`', '\n'.join(made.values()))
     used = {f'exploration/{file}' for file, _ in dense.CANDIDATES.values()} | {
-        *(dense.COST, dense.RATES, dense.LEFT_OUT),
+        *(dense.COST, dense.RATES, dense.BATCHES, dense.LEFT_OUT),
         *named,
     }
     return made | {'records': sources(found, sorted(used))}
