@@ -14,6 +14,7 @@ COST = 'benchmarks/relative_gradient'
 LEFT_OUT = 'benchmarks/left_out'
 RATES = 'exploration/mnist_equivariant_rates'
 BATCHES = 'exploration/mnist_equivariant_batch'
+NOISE = 'benchmarks/batch_noise'
 # Short name -> file of explorations and candidate. Two layers on MNIST, by 3,900 steps where a name says nothing else.
 CANDIDATES = {
     'gaussian': ('mnist_parts', 'one whitened layer, a Gaussian, 3,900 steps'),

@@ -143,6 +143,25 @@ def batches(found):
     return f'{table(header, rows)}\n\n{record["about"]}'
 
 
+def noise(found):
+    """What steps of two batch sizes do to the last matrix."""
+    sides = found[dense.NOISE]['batches']
+    header = ['step']
+    for size in sides:
+        header += [f'norm of a step, batch {size}', f'smallest singular value of W, batch {size}']
+    steps = next(iter(sides.values()))
+    rows = [
+        [step, *(text for each in sides.values() for text in _of_step(each[step]))]
+        for step in steps
+        if int(step) % 40 == 0
+    ]
+    return table(header, rows)
+
+
+def _of_step(found):
+    return f'{found["relative_step"]:.2f}', f'{found["smallest_singular"]:.2g}'
+
+
 def _of_batch(candidate):
     settings = candidate['settings']
     batch, momentum = settings.get('batch_size', 128), settings.get('b1', 0.9)
@@ -239,6 +258,7 @@ def blocks(found):
         'together': together(found),
         'rates': rates(found),
         'batches': batches(found),
+        'noise': noise(found),
         'breaks': breaks(found),
         'tested': tested(found),
         'depths': depths(found),
@@ -247,7 +267,7 @@ def blocks(found):
     }
     named = re.findall(r'`((?:runs|exploration|benchmarks)/\w+)`', '\n'.join(made.values()))
     used = {f'exploration/{file}' for file, _ in dense.CANDIDATES.values()} | {
-        *(dense.COST, dense.RATES, dense.BATCHES, dense.LEFT_OUT),
+        *(dense.COST, dense.RATES, dense.BATCHES, dense.NOISE, dense.LEFT_OUT),
         *named,
     }
     return made | {'records': sources(found, sorted(used))}
