@@ -1,6 +1,6 @@
 """How far the equivariant update moves a matrix in a step, by the size of the batch, and what becomes of the matrix.
 
-    python -m benchmarks.batch_noise [--batches=128,512] [--rate=6e-3]
+    python -m benchmarks.batch_noise
 
 The training of `configs/mnist.py` at a rate that breaks with its batch of 128, with the warm-up of that config and the
 schedule of `results/exploration/mnist_equivariant_rates.json`. Of the last layer, every LOOK_EVERY steps: the Frobenius
@@ -10,7 +10,7 @@ deviation F sqrt(n (1 + m) / (1 - m)) / D, and a matrix of such entries the norm
 where that is near one, what began as the identity may be singular.
 """
 
-import argparse
+import itertools
 
 import jax
 import ml_collections
@@ -22,13 +22,14 @@ from train import data as datasets
 from train.training import experiment as experiments
 
 NAME = 'batch_noise'
+RATE, BATCH_SIZES = 6e-3, (128, 512)
 LOOK_EVERY, STEPS = 20, 280
 
 
-def experiment_of(batch_size: int, rate: float) -> experiments.Experiment:
-    """The experiment of `configs/mnist.py` at a batch size and rate, one step a call."""
+def experiment_of(batch_size: int) -> experiments.Experiment:
+    """The experiment of `configs/mnist.py` at a batch size and RATE, one step a call."""
     config = mnist.get_config()
-    config.update(batch_size=batch_size, lr=rate, steps_per_call=1, schedule_steps=1170)
+    config.update(batch_size=batch_size, lr=RATE, steps_per_call=1, schedule_steps=1170)
     return experiments.create(ml_collections.FrozenConfigDict(config))
 
 
@@ -46,32 +47,25 @@ def measure(experiment: experiments.Experiment) -> dict[int, dict[str, float]]:
     """Step -> `of_step` of the last layer."""
     source = datasets.load(experiment.config).source('train')
     kept = experiment.layout.place(experiments.fresh_state(experiment, source))
-    call, found, step = experiment.train_call(), {}, 0
+    call, found = experiment.train_call(), {}
 
     def last_matrix() -> np.ndarray:
         params = jax.device_get(experiment.layout.fetch(kept)).params
         return np.asarray(params[f'affine_{experiment.config.num_layers - 1}']['W'], np.float64)
 
-    while step < STEPS:
-        for batch, indices in experiment.chunks(source, step):
-            step += 1
-            before = last_matrix() if step % LOOK_EVERY == 0 else None
-            kept, _ = call(kept, batch, indices)
-            if before is not None:
-                found[step] = of_step(before, last_matrix())
-            if step == STEPS:
-                break
+    epochs = range(0, STEPS, experiment.steps_per_epoch)
+    batches = itertools.chain.from_iterable(experiment.chunks(source, first) for first in epochs)
+    for step, (batch, indices) in enumerate(itertools.islice(batches, STEPS), start=1):
+        before = last_matrix() if step % LOOK_EVERY == 0 else None
+        kept, _ = call(kept, batch, indices)
+        if before is not None:
+            found[step] = of_step(before, last_matrix())
     return found
 
 
 def main() -> None:
     """Measure, print and record."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--batches', default='128,512')
-    parser.add_argument('--rate', type=float, default=6e-3)
-    options = parser.parse_args()
-    sizes = [int(text) for text in options.batches.split(',')]
-    found = {size: measure(experiment_of(size, options.rate)) for size in sizes}
+    found = {size: measure(experiment_of(size)) for size in BATCH_SIZES}
     header = (
         'batch',
         'step',
@@ -85,7 +79,7 @@ def main() -> None:
         for step, values in steps.items()
     ]
     command = f'python -m benchmarks.{NAME}'
-    timing.record(NAME, command, {'rate': options.rate, 'batches': found})
+    timing.record(NAME, command, {'rate': RATE, 'batches': found})
     figures.write_tables(NAME, figures.table(header, rows))
 
 

@@ -98,8 +98,9 @@ def _select_backward(
     number = jnp.arange(len(knots))
 
     def spread(index: jax.Array, low: jax.Array, high: jax.Array) -> jax.Array:
-        of, index = number.reshape(-1, *(1,) * index.ndim), index[None]
-        return jnp.where(of == index, low[None], 0) + jnp.where(of == index + 1, high[None], 0)
+        knot, index = number.reshape(-1, *(1,) * index.ndim), index[None]
+        of_low = jnp.where(knot == index, low[None], 0)
+        return of_low + jnp.where(knot == index + 1, high[None], 0)
 
     def add(
         sums: tuple[jax.Array, ...], rows: tuple[jax.Array, ...]
@@ -113,8 +114,8 @@ def _select_backward(
         # stay apart as in `_select`.
         rows = _divisor(len(v), AT_ONCE // (len(knots) * math.prod(v.shape[1:])))
         blocks = tuple(a.reshape(-1, rows, *a.shape[1:]) for a in (index, *cotangents))
-        none = jnp.zeros((3, len(knots), 1, *v.shape[1:]), v.dtype)
-        found = jnp.stack(jax.lax.scan(add, tuple(none), blocks)[0], axis=1)
+        zeros = jnp.zeros((3, len(knots), 1, *v.shape[1:]), v.dtype)
+        found = jnp.stack(jax.lax.scan(add, tuple(zeros), blocks)[0], axis=1)
     else:
         found = spread(index[None], jnp.stack(cotangents[:3]), jnp.stack(cotangents[3:]))
     shared = tuple(i for i, n in enumerate(knots.shape) if n == 1 < found.shape[i])
