@@ -45,23 +45,45 @@ from vaes.latent_variable_model import LATENT, LatentVariableModel
 State = tuple[jax.Array, jax.Array]  # h and cell of an LSTM, each (B, hidden)
 
 
-class LSTM(nn.Module):
-    """One step of an LSTM; weights and biases start uniform within 1/sqrt(hidden)."""
+class Gates(nn.Module):
+    """[x, y] W + b of a concatenation, whose product with x can be made once for many y."""
 
+    num_inputs: int
+    num_outputs: int
+    within: float
+
+    def setup(self) -> None:
+        start = uniform_within(self.within)
+        self.kernel = self.param('kernel', start, (self.num_inputs, self.num_outputs))
+        self.bias = self.param('bias', start, (self.num_outputs,))
+
+    def product(self, x: jax.Array) -> jax.Array:
+        """x (B, any), the first part -> its product (B, num_outputs)."""
+        return x @ self.kernel[: x.shape[-1]]
+
+    def __call__(self, y: jax.Array, product: jax.Array | float = 0.0) -> jax.Array:
+        """y (B, any), the part after x, and the product of x -> (B, num_outputs)."""
+        return product + y @ self.kernel[self.num_inputs - y.shape[-1] :] + self.bias[None]
+
+
+class LSTM(nn.Module):
+    """One step of an LSTM of `num_inputs` inputs; weights and biases start uniform within 1/sqrt(hidden)."""
+
+    num_inputs: int
     hidden: int
 
-    @nn.compact
-    def __call__(
-        self, state: tuple[jax.Array, jax.Array], x: jax.Array
-    ) -> tuple[jax.Array, jax.Array]:
-        """state: (h, cell), each (B, hidden); x: (B, any) -> the new state."""
+    def setup(self) -> None:
+        self.input = Gates(self.num_inputs, 4 * self.hidden, self.hidden**-0.5)
+        self.recurrent = Gates(self.hidden, 4 * self.hidden, self.hidden**-0.5)
+
+    def constant(self, x: jax.Array) -> jax.Array:
+        """What the first inputs x (B, any) add to the gates, where all steps have the same x."""
+        return self.input.product(x)
+
+    def __call__(self, state: State, x: jax.Array, constant: jax.Array | float = 0.0) -> State:
+        """state: (h, cell), each (B, hidden); x: (B, any), the inputs after those of `constant`."""
         h, cell = state
-        start = uniform_within(self.hidden**-0.5)
-
-        def gates(name: str) -> nn.Dense:
-            return nn.Dense(4 * self.hidden, kernel_init=start, bias_init=start, name=name)
-
-        i, f, g, o = jnp.split(gates('input')(x) + gates('recurrent')(h), 4, axis=-1)
+        i, f, g, o = jnp.split(self.input(x, constant) + self.recurrent(h), 4, axis=-1)
         cell = nn.sigmoid(f) * cell + nn.sigmoid(i) * nn.tanh(g)
         return nn.sigmoid(o) * nn.tanh(cell), cell
 
@@ -95,29 +117,31 @@ class DRAW(LatentVariableModel, kw_only=True):
 
     def setup(self) -> None:
         num_features = math.prod(self.shape)
-        self.encoder = LSTM(self.hidden)
+        size_of_view = self.attention**2 * self.shape[-1] if self.attention else num_features
+        self.encoder = LSTM((1 + self.read_error) * size_of_view + self.hidden, self.hidden)
         self.head = GaussianHead(self.latent_dim)
-        self.decoder = LSTM(self.hidden)
+        self.decoder = LSTM(self.latent_dim, self.hidden)
         if self.attention:
             self.read_window = nn.Dense(5)
             self.write_window = nn.Dense(5)
-            self.patch = nn.Dense(self.attention**2 * self.shape[-1])
-        else:
-            self.patch = nn.Dense(num_features)
+        self.patch = nn.Dense(size_of_view)
         if self.observation_layer:
             self.observation = nn.Dense(num_features)
 
     def _logits(self, canvas: jax.Array) -> jax.Array:
         return self.observation(canvas) if self.observation_layer else canvas
 
-    def _read(self, x: jax.Array, canvas: jax.Array, h_dec: jax.Array) -> jax.Array:
-        """What the encoder sees of x (B, D): r_t."""
-        images = [x, x - nn.sigmoid(self._logits(canvas))] if self.read_error else [x]
-        if self.attention:
-            view = self._window(self.attention, self.read_window(h_dec))
-            images = [view.read(image.reshape(-1, *self.shape)) for image in images]
-            images = [glimpse.reshape(len(x), -1) for glimpse in images]
-        return jnp.concatenate(images, axis=-1)
+    def _read(self, x: jax.Array, canvas: jax.Array, h_dec: jax.Array) -> list[jax.Array]:
+        """The parts of r_t that differ from step to step, each (B, any), from x (B, D).
+
+        Under attention, whose windows move, these are all; without it x itself is not among them.
+        """
+        images = [x - nn.sigmoid(self._logits(canvas))] if self.read_error else []
+        if not self.attention:
+            return images
+        view = self._window(self.attention, self.read_window(h_dec))
+        glimpses = [view.read(image.reshape(-1, *self.shape)) for image in (x, *images)]
+        return [glimpse.reshape(len(x), -1) for glimpse in glimpses]
 
     def _write(self, h_dec: jax.Array) -> jax.Array:
         """What one step paints, (B, D)."""
@@ -155,12 +179,13 @@ class DRAW(LatentVariableModel, kw_only=True):
         def step(model: 'DRAW', state: Any, noise: jax.Array) -> Any:
             canvas, dec, enc = state
             read = model._read(x, canvas, dec[0])
-            enc = model.encoder(enc, jnp.concatenate([read, dec[0]], axis=-1))
+            enc = model.encoder(enc, jnp.concatenate([*read, dec[0]], axis=-1), constant)
             q = model.head(enc[0])
             z = q.mean + jnp.exp(0.5 * q.log_variance) * noise
             canvas, dec = model._paint(canvas, dec, z)
             return (canvas, dec, enc), (z, q.mean, q.log_variance)
 
+        constant = 0.0 if self.attention else self.encoder.constant(x)
         state, draws = _scan(step)(self, self._start(len(x), x.dtype), noise)
         return self._logits(state[0]), draws
 
