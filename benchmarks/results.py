@@ -12,6 +12,7 @@ import pathlib
 
 from benchmarks import looks
 from benchmarks.page import (
+    convergence_study,
     curves,
     dense,
     dense_pictures,
@@ -21,7 +22,7 @@ from benchmarks.page import (
     records,
 )
 from benchmarks.page.records import figure
-from benchmarks.page.sections import SECTIONS, published, study_tests
+from benchmarks.page.sections import SECTIONS, published
 from train.reports import commands
 from train.reports.markdown import table
 
@@ -104,7 +105,7 @@ def other_runs(runs, studies):
         row = (f'`{name}`', data, record['config']['model'], nats, records.kind(record))
         rows.append((*row, records.budget(record), records.seeds(record)))
     parts = ['Nats are those of the model space, after the preprocessing.', table(header, rows)]
-    return [*(parts if rows else []), study_tests(studies)]
+    return [*(parts if rows else []), convergence_study.tests(studies)]
 
 
 def record_table(found):

@@ -1,11 +1,7 @@
 """The sections of `results/published.json` as Markdown: published figures and the records that answer them."""
 
-import numpy as np
-
-from benchmarks.page import records
-from benchmarks.page.records import figure
+from benchmarks.page import convergence_study, records
 from train.reports.markdown import table
-from train.studies.convergence import loss_epoch
 
 
 def run_section(section, found):
@@ -52,66 +48,8 @@ def _obtained(entry, record):
 
 
 def study_section(section, found):
-    """Published metrics of loss curves, each above the row of what was obtained, then the test split of the studies."""
-    metrics = ['min', 'max', 'last', 'first', 'exceeds']
-    header = ['data', 'model', 'from', *metrics, 'diverged', 'seeds', 'epochs']
-    rows = []
-    for entry in section['rows']:
-        numbers = [entry[name] for name in (*metrics, 'diverged', 'seeds', 'epochs')]
-        rows.append([entry['data'], entry['model'], 'published', *numbers])
-        record = found.get(entry['record'])
-        if record is None:
-            rows.append(['', '', entry['reason'], *[''] * 8])
-        else:
-            rows.append(['', '', f'`{entry["record"]}`', *_study_numbers(record)])
-    tested = {entry['record'] for entry in section['rows']} & found.keys()
-    studies = {name: found[name] for name in sorted(tested)}
-    parts = [section['about'], table(header, rows), _stragglers(studies)]
-    return [*parts, _sources(section['rows']), study_tests(studies)]
-
-
-def _stragglers(studies):
-    """A sentence on the seeds that did not break, but ended far above the others."""
-    found = [
-        f'`{name}` seed {seed} at {last:.3f}, best after epoch {best} of {study["epochs"]}'
-        for name, study in studies.items()
-        for seed, last, best in records.stragglers(study)
-    ]
-    about = (
-        'Seeds that ended far above the others without breaking (the third quartile and one and a half times the '
-        'interquartile range of the last losses): '
-    )
-    return f'{about}{"; ".join(found)}.' if found else ''
-
-
-def _study_numbers(record):
-    """The five metrics, seeds that broke, seeds and epochs of a study."""
-    diverged = np.isfinite(loss_epoch(np.array(record['val'], np.float64))).sum()
-    metrics = records.study_metrics(record).values()
-    return [*metrics, diverged, len(record['seeds']), record['epochs']]
-
-
-def study_tests(found):
-    """The test log-likelihood of studies, which the published tables do not have."""
-    header = ('record', 'data', 'model', 'test, nats', 'minus entropy', 'kind', 'budget', 'seeds')
-    rows = [
-        (
-            f'`{name}`',
-            record['dataset'],
-            record['model'],
-            records.study_test(record),
-            '' if record['entropy'] is None else figure(-record['entropy']),
-            records.kind(record),
-            records.budget(record),
-            records.seeds(record),
-        )
-        for name, record in found.items()
-    ]
-    about = (
-        "Test split, mean over the seeds and half its 95 % interval by Student's t (12.7 standard errors with two "
-        'seeds, 2.26 with ten); one seed has none:'
-    )
-    return f'{about}\n\n{table(header, rows)}' if rows else ''
+    """The convergence study, `convergence_study.section`."""
+    return convergence_study.section(section, _sources(section['rows']), found)
 
 
 def comparator_section(section, found):

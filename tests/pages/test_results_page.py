@@ -50,6 +50,23 @@ def record(config, **fields):
     return found | fields
 
 
+def study(model, last):
+    """What `study.json` holds of seeds whose losses fall from 9 over 4 to these."""
+    return record(
+        study_toy.get_config(),
+        model=model,
+        dataset='8gaussians',
+        seeds=[{'data': 0, 'init': i, 'order': i, 'noise': i} for i in range(len(last))],
+        steps=600,
+        val=[[9.0, 4.0, loss] for loss in last],
+        train=[[9.0, 4.0, loss] for loss in last],
+        test_nats=[None if loss is None else -loss for loss in last],
+        entropy=2.8316,
+        validation_quantity='negative ELBO',
+        metrics={'published': {}},
+    )
+
+
 def write(folder, name, found):
     path = folder / f'{name}.json'
     path.parent.mkdir(exist_ok=True)
@@ -176,17 +193,7 @@ def test_study_stands_below_its_published_row(folder):
         'exceeds': [0.1, 0.3],
         'runs': 3,
     }
-    found = record(
-        study_toy.get_config(),
-        model='flow',
-        dataset='8gaussians',
-        seeds=[{}, {}, {}],
-        steps=600,
-        val=[[3.0, 2.9], [3.0, None], [3.0, 2.9]],
-        test_nats=[-2.9, None, -3.0],
-        entropy=2.8316,
-        metrics={'published': metrics},
-    )
+    found = study('flow', [2.9, None, 3.0]) | {'metrics': {'published': metrics}}
     write(folder, 'studies/flow_8gaussians', found)
     text = results.page(folder)
     above = '| 8gaussians | flow | published | 2.91 +- 0.02 |'
@@ -198,6 +205,32 @@ def test_study_stands_below_its_published_row(folder):
         row(text, '`studies/flow_8gaussians`', '8gaussians')[3] == '-2.95 +- 0.64 (2 seeds)'
     )  # 12.7 standard errors
     assert '`python -m train.study --config=configs/study_toy.py' in text
+
+
+def test_models_of_equal_budgets_are_ranked(folder):
+    write(folder, 'studies/lvae_8gaussians', study('lvae', [3.0, 3.1, 3.2, 3.3, 3.4]))
+    write(folder, 'studies/study_vae_8gaussians', study('study_vae', [3.5, 3.6, 3.7, 3.8, None]))
+    write(folder, 'studies/flow_8gaussians', study('flow', [2.9] * 5) | {'steps': 700})
+    text = results.page(folder)
+    assert row(text, '8gaussians', '`studies/study_vae_8gaussians`')[2] == '1 of 5'
+    assert row(text, '8gaussians', '`studies/lvae_8gaussians`')[3] == '3.2 (3.1 to 3.3)'
+    ranked = [line for line in text.splitlines() if line.startswith('| 8gaussians | 3 epochs, 600')]
+    # All ten seeds in the order of the models: 2 of 252 such splits, both ways.
+    pair = '`studies/lvae_8gaussians` | `studies/study_vae_8gaussians` | 1 | 0.0079 |'
+    assert [line.partition(' 512, first 4,000 rows of each split | ')[2] for line in ranked] == [
+        f'best | {pair}',
+        f'last | {pair}',
+    ]
+
+
+def test_spread_over_seeds_is_told_by_what_varied(folder):
+    everything, of_init = study('flow', [2.0, 4.0, 3.0]), study('flow', [2.5, 3.5, 3.0])
+    of_init['config']['vary'] = 'init'
+    write(folder, 'studies/flow_8gaussians', everything)
+    write(folder, 'studies/of_init', of_init)
+    cells = row(results.page(folder), '`studies/of_init`', 'init')
+    assert cells[2:4] == ['3 of 3', '0.500']
+    assert cells[4].startswith('0.25 (')
 
 
 def test_one_seed_has_no_spread():

@@ -39,7 +39,8 @@ def blocks(studies: Studies) -> list[str]:
     if alone:
         note = (
             'Share of the variance over seeds by factor: the variance with one factor varied, over that with all '
-            'varied, after equally many epochs and without diverged seeds; shares need not add up to one.'
+            'varied, with its 95 % interval for normal values, after equally many epochs and without diverged seeds; '
+            'shares need not add up to one.'
         )
         shares = (f'{cell} {name}' for name in MEASURES for cell in ('std of', 'share of'))
         texts += [note, table(('study', 'varied', 'seeds', *shares), alone)]
@@ -79,23 +80,34 @@ def _one_at_a_time(group: Group) -> Iterator[tuple[str, ...]]:
     if not single:
         return
     everything = of.get(frozenset(FACTORS))
-    rows = {'all': everything, **single} if everything else single
-    for varied, (name, curves) in rows.items():
-        kept = curves[np.isfinite(curves).all(axis=1)]
-        cells = []
-        for measure in MEASURES.values():
-            cells.append(number(measure(kept).std(ddof=1)) if len(kept) > 1 else '')
-            total = everything and everything[1][np.isfinite(everything[1]).all(axis=1)]
-            cells.append(_share(measure, total, kept))
-        yield name, varied, f'{len(kept)} of {len(curves)}', *cells
+    total = _kept(everything[1]) if everything else None
+    if everything:
+        yield everything[0], 'all', *_spread_and_share(everything[1], None)
+    for varied, (name, curves) in single.items():
+        yield name, varied, *_spread_and_share(curves, total)
+
+
+def _kept(curves: np.ndarray) -> np.ndarray:
+    """The curves of seeds that did not diverge."""
+    return curves[np.isfinite(curves).all(axis=1)]
+
+
+def _spread_and_share(curves: np.ndarray, total: np.ndarray | None) -> Iterator[str]:
+    """How many seeds count, and for each measure the deviation over them and its share in the variance of `total`."""
+    kept = _kept(curves)
+    yield f'{len(kept)} of {len(curves)}'
+    for measure in MEASURES.values():
+        yield number(measure(kept).std(ddof=1)) if len(kept) > 1 else ''
+        yield _share(measure, total, kept)
 
 
 def _share(measure: Measure, total: np.ndarray | None, kept: np.ndarray) -> str:
-    """The share of the variance as text, '' where it is not defined."""
+    """The share of the variance with its interval as text, '' where it is not defined."""
     if total is None or min(len(total), len(kept)) < 2 or np.ptp(measure(total)) == 0:
         return ''
-    shares = statistics.variance_shares(measure(total), {'factor': measure(kept)})
-    return f'{shares["factor"]:.2f}'
+    share = statistics.variance_shares(measure(total), {'factor': measure(kept)})['factor']
+    low, high = statistics.variance_ratio_interval(share, len(kept), len(total))
+    return f'{share:.2f} ({low:.2g} to {high:.2g})'
 
 
 def _crossed(group: Group) -> Iterator[tuple[str, ...]]:

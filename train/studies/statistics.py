@@ -88,6 +88,18 @@ def variance_shares(values: ArrayLike, varied_alone: Mapping[str, ArrayLike]) ->
     return {factor: _variance(factor, runs) / total for factor, runs in varied_alone.items()}
 
 
+def variance_ratio_interval(
+    ratio: float, runs: int, of_runs: int, level: float = 0.95
+) -> tuple[float, float]:
+    """The interval of a ratio of two variances, from the ratio found among so many runs and so many others.
+
+    By the F distribution, which the ratio follows where values are normal and the runs independent; `level` in (0, 1).
+    """
+    tail = (1 - level) / 2
+    by = stats.f(runs - 1, of_runs - 1)
+    return ratio / float(by.isf(tail)), ratio / float(by.ppf(tail))
+
+
 def crossed_variance(values: np.ndarray, factors: list[str]) -> dict[str, float]:
     """A crossed design: the share of the variance due to each factor's main effect, and to the rest.
 

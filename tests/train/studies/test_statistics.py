@@ -329,6 +329,15 @@ def test_one_value_has_no_interval():
         statistics.mean_interval([1.0])
 
 
+def test_interval_of_a_variance_ratio_covers_it_as_often_as_it_says():
+    rng = np.random.default_rng(3)
+    few, many = 2 * rng.normal(size=(4000, 5)), rng.normal(size=(4000, 9))
+    ratios = few.var(axis=1, ddof=1) / many.var(axis=1, ddof=1)
+    low, high = np.transpose([statistics.variance_ratio_interval(r, 5, 9, 0.8) for r in ratios])
+    assert np.mean(low > 4) == pytest.approx(0.1, abs=0.02)
+    assert np.mean(high < 4) == pytest.approx(0.1, abs=0.02)
+
+
 def test_variance_shares_of_independent_factors():
     rng = np.random.default_rng(2)
     init, order = 2 * rng.normal(size=4000), rng.normal(size=4000)

@@ -47,11 +47,11 @@ def test_one_factor_at_a_time_gives_shares_of_the_variance_with_all():
         )
     )
     std, of_init = total.std(ddof=1), init.std(ddof=1)
-    # Half the deviation is a quarter of the variance; the lowest losses lie apart like the last ones.
+    # Half the deviation is a quarter of the variance; the lowest losses lie apart like the last ones. F(3, 3): 15.4.
     assert found == [
-        ['a', 'all', '4 of 4', *[f'{std:.3f}', '1.00'] * 2],
-        ['i', 'init', '4 of 4', *[f'{of_init:.3f}', '0.25'] * 2],
-        ['n', 'noise', '4 of 4', *['0', '0.00'] * 2],
+        ['a', 'all', '4 of 4', *[f'{std:.3f}', ''] * 2],
+        ['i', 'init', '4 of 4', *[f'{of_init:.3f}', '0.25 (0.016 to 3.9)'] * 2],
+        ['n', 'noise', '4 of 4', *['0', '0.00 (0 to 0)'] * 2],
     ]
 
 
@@ -64,7 +64,7 @@ def test_diverged_seeds_are_left_out_and_counted():
     broken = everything([1.0, 5.0, 3.0, np.nan])
     found = rows(variance.blocks({'i': one_factor([2, 4], 'init'), 'a': broken}))
     assert found[0][:4] == ['a', 'all', '3 of 4', '2']
-    assert found[1][4] == '0.50'
+    assert found[1][4].startswith('0.50 (')
 
 
 def test_without_the_study_of_all_factors_there_is_a_spread_and_no_share():
@@ -79,7 +79,7 @@ def test_studies_of_different_length_are_compared_after_equally_many_epochs():
     short = one_factor([2.0, 4.0], 'init')
     short['val'] = [row[:4] for row in short['val']]
     found = rows(variance.blocks({'i': short, 'a': everything([1.0, 5.0])}))
-    assert found[1][4] == '0.25'
+    assert found[1][4].startswith('0.25 (')
 
 
 def grid(init_effect, order_effect):
