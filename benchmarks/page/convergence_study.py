@@ -127,7 +127,7 @@ def _by(studies, key):
 
 
 def _reliability(studies):
-    """How far and how evenly the seeds of a study came."""
+    """A table of how far and how evenly the seeds of a study came."""
     header = ('data', 'record', 'diverged', 'last', 'std of last', 'converged, epoch', 'spikes')
     rows = []
     for dataset, group in _by(_of_many_seeds(studies), lambda study: study['dataset']).items():
@@ -165,9 +165,7 @@ def _rank_tests(studies):
             continue
         measured = _per_seed(group)
         for loss in ('best', 'last'):
-            pairs = statistics.rank_tests({name: of[loss] for name, of in measured.items()})[
-                'pairs'
-            ]
+            ranked = statistics.rank_tests({name: of[loss] for name, of in measured.items()})
             rows += [
                 (
                     dataset,
@@ -178,7 +176,7 @@ def _rank_tests(studies):
                     figure(test['superiority']),
                     f'{test["p"]:.2g}',
                 )
-                for (a, b), test in pairs.items()
+                for (a, b), test in ranked['pairs'].items()
             ]
     return ['### Rank tests', RANKS, table(header, rows)] if rows else []
 
