@@ -201,10 +201,16 @@ _MLP_FLOW = (
     ),
     Field('num_bins', 8, rules.whole(2, 1000), 'of each unit of nonlinearity=spline'),
     Field(
+        'gaussianise',
+        False,
+        rules.SWITCH,
+        'whether nonlinearity=spline starts as what makes the rows that reach a unit normal',
+    ),
+    Field(
         'reach',
         4.0,
         rules.ABOVE_ZERO,
-        'standard deviations on both sides of the mean that the bins cover at first',
+        'standard deviations on both sides of the mean that the bins cover at first; with gaussianise, of the normal',
     ),
     Field(
         'activation_rate',

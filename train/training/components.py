@@ -24,9 +24,10 @@ from flows.mixing import Mixing, lu, none, permutation, relative, reversal
 
 
 def _spline(config: Any) -> SplineActivation:
-    """Starts as the smooth leaky ReLU of config.alpha, which is the identity where that is 1."""
+    """Starts as what makes its rows normal, or as the smooth leaky ReLU of config.alpha; of 1, that is the identity."""
     own = config.mlp_flow
-    return SplineActivation(own.num_bins, own.reach, start=SmoothLeakyReLU(config.alpha))
+    start = None if own.gaussianise else SmoothLeakyReLU(config.alpha)
+    return SplineActivation(own.num_bins, own.reach, start, own.gaussianise)
 
 
 # config.nonlinearity -> the activation of a config; config.alpha is a parameter of three of them.

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import stats
 
 from flows import LeakyTanh, MLPFlow, RelativeAffine, SmoothLeakyReLU, SplineActivation
 
@@ -28,6 +29,31 @@ def test_first_function_is_that_of_the_start_whatever_the_scale_of_a_unit(x64, s
     middle, log_half = variables['params']['x_fixed']
     np.testing.assert_allclose(middle, y.mean(0), rtol=1e-6)
     np.testing.assert_allclose(np.exp(log_half), 4 * y.std(0), rtol=1e-2)
+
+
+def test_gaussianising_start_makes_every_unit_s_rows_normal(x64):
+    rng = np.random.default_rng(2)
+    two_bumps = rng.choice([-2.0, 2.0], N) + 0.1 * rng.standard_normal(N)
+    mostly_one_value = np.where(rng.random(N) < 0.6, 3.0, 3 + rng.gamma(2.0, size=N))
+    y = jnp.asarray(np.stack([rng.gamma(2.0, size=N), two_bumps, mostly_one_value, np.ones(N)], 1))
+    module = SplineActivation(num_bins=16, reach=2.5, gaussianise=True)
+    variables = module.init(jax.random.key(0), y, method='forward_and_log_det')
+    z, log_det = module.apply(variables, y, method='forward_and_log_det')
+    back, log_det_back = module.apply(variables, z, method='inverse_and_log_det')
+    np.testing.assert_allclose(back, y, atol=1e-8)
+    np.testing.assert_allclose(log_det_back, -log_det, atol=1e-8)
+    assert stats.kstest(z[:, 0], 'norm').statistic < 0.03
+    assert stats.kstest(two_bumps / two_bumps.std(), 'norm').statistic > 0.3
+    assert stats.kstest(z[:, 1], 'norm').statistic < 0.1  # one bin spans the gap
+    # A value that comes often stays one; what lies above it has the scores that are left.
+    above = np.asarray(z[y[:, 2] > 3, 2])
+    assert np.quantile(above, 0.5) == pytest.approx(stats.norm.ppf(0.8), abs=0.15)
+    assert np.isfinite(z).all()
+
+
+def test_a_start_beside_gaussianise_is_refused():
+    with pytest.raises(ValueError, match='found start=SmoothLeakyReLU'):
+        SplineActivation(start=SmoothLeakyReLU(0.2), gaussianise=True)
 
 
 def test_ends_of_the_splines_stay_where_they_are():
