@@ -106,7 +106,9 @@ class SplineActivation(nn.Module):
         scores = jnp.broadcast_to(steps, x.shape)
         secants = jnp.log(jnp.diff(scores, axis=0) / widths)
         between = (secants[1:] + secants[:-1]) / 2
-        return x, scores, jnp.concatenate([secants[:1], between, secants[-1:]])
+        # Rows to come may lie far outside: the tails are no steeper than the function that standardises.
+        ends = jnp.minimum(secants[jnp.array([0, -1])], -jnp.log(y.std(0) + SMALLEST_SPREAD)[None])
+        return x, scores, jnp.concatenate([ends[:1], between, ends[1:]])
 
     def forward_and_log_det(self, x: jax.Array) -> WithLogDet:
         """From x (B, D) to s(x) (B, D) and sum_d log s'(x_d) (B,)."""

@@ -49,6 +49,10 @@ def test_gaussianising_start_makes_every_unit_s_rows_normal(x64):
     above = np.asarray(z[y[:, 2] > 3, 2])
     assert np.quantile(above, 0.5) == pytest.approx(stats.norm.ppf(0.8), abs=0.15)
     assert np.isfinite(z).all()
+    # Far away no tail is steeper than what standardises.
+    far = y[:1] + jnp.array([[-100.0], [100.0]])
+    log_slope = module.apply(variables, far, method='log_slope')
+    assert (log_slope[:, :3] <= -np.log(y.std(0))[None, :3]).all()
 
 
 def test_a_start_beside_gaussianise_is_refused():
