@@ -195,9 +195,10 @@ def tested(found):
             ('MNIST', 'two layers, fixed, slope 0.2', 'mnist_fixed'),
             ('MNIST', 'two layers, learnt between them, 8 bins', 'mnist_inner'),
             ('MNIST', 'two layers, learnt, at both ends too, 16 bins', 'mnist'),
+            ('MNIST', 'the same, started as what makes their rows normal', 'mnist_gaussianised'),
             ('MNIST', 'four layers, learnt, at both ends too, 16 bins', 'mnist_long'),
             ('POWER', '128 layers, fixed, slope 0.5', 'power_fixed'),
-            ('POWER', 'twelve layers, learnt between them, 16 bins', 'power'),
+            ('POWER', 'forty layers, learnt, at both ends too, 16 bins', 'power'),
         )
     ]
     header = ('data', 'layers and activations', 'test, nats', 'budget', 'record')
@@ -214,6 +215,20 @@ def depths(found):
     record = found['exploration/mnist_learnt_activations']
     rows = [
         (each['name'], f'{each["settings"]["schedule_steps"]:,}', explorations.validation(each))
+        for each in record['candidates']
+    ]
+    return table(('candidate', 'steps', 'validation, nats'), rows)
+
+
+def power(found):
+    """All candidates on POWER with learnt activations."""
+    record = found['exploration/power_learnt_activations']
+    rows = [
+        (
+            each['name'],
+            f'{each["settings"].get("schedule_steps", 64_840):,}',
+            explorations.validation(each),
+        )
         for each in record['candidates']
     ]
     return table(('candidate', 'steps', 'validation, nats'), rows)
@@ -262,6 +277,7 @@ def blocks(found):
         'breaks': breaks(found),
         'tested': tested(found),
         'depths': depths(found),
+        'power': power(found),
         'cost': cost(found),
         'standing': dense_standing.standing(found),
     }
