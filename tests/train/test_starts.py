@@ -59,7 +59,8 @@ CHEAP = ('mlp_flow', 'nice', 'vae', 'factor_analysis')  # on images
 def is_costly(name, variant, model):
     config = starts.config_of(name, variant, model)
     shape = starts.data.describe(config).shape
-    deep = config.num_layers > (2 if len(shape) == 3 else 64)
+    most = 20 if config.nonlinearity == 'spline' else 64  # splines take long to compile
+    deep = config.num_layers > (2 if len(shape) == 3 else most)
     wide = np.prod(shape) > 1000
     image = len(shape) == 3 and (model not in CHEAP or bool(variant))
     return deep or wide or image or model == 'rq_nsf'  # which takes long to compile
