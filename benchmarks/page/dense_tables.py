@@ -210,23 +210,12 @@ def _tested(found, name):
     return records.likelihood(record, 'nats'), records.budget(record), f'`{name}`'
 
 
-def depths(found):
-    """All candidates with learnt activations."""
-    record = found['exploration/mnist_learnt_activations']
-    rows = [
-        (each['name'], f'{each["settings"]["schedule_steps"]:,}', explorations.validation(each))
-        for each in record['candidates']
-    ]
-    return table(('candidate', 'steps', 'validation, nats'), rows)
-
-
-def power(found):
-    """All candidates on POWER with learnt activations."""
-    record = found['exploration/power_learnt_activations']
+def learnt(record, usual_steps=None):
+    """All candidates with learnt activations of an exploration, most of them over as many steps as its config has."""
     rows = [
         (
             each['name'],
-            f'{each["settings"].get("schedule_steps", 64_840):,}',
+            f'{each["settings"].get("schedule_steps", usual_steps):,}',
             explorations.validation(each),
         )
         for each in record['candidates']
@@ -276,8 +265,8 @@ def blocks(found):
         'noise': noise(found),
         'breaks': breaks(found),
         'tested': tested(found),
-        'depths': depths(found),
-        'power': power(found),
+        'depths': learnt(found['exploration/mnist_learnt_activations']),
+        'power': learnt(found['exploration/power_learnt_activations'], 64_840),
         'cost': cost(found),
         'standing': dense_standing.standing(found),
     }
