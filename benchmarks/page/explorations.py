@@ -33,15 +33,13 @@ def _is_run_of(candidate, found):
     nats, loss = candidate['validation_nats'], found.get('validation_loss')
     if found['split'] != 'test' or nats is None or loss is None:
         return False
-    config = flat(completed(found['config'], 'a record'))
     digits = len(str(nats).partition('.')[2])
-    return (
-        candidate['seeds'] == [config['seed']]
-        and all(
-            name in config and config[name] == value
-            for name, value in renamed(candidate['settings']).items()
-        )
-        and round(-loss, digits) == nats
+    if round(-loss, digits) != nats:
+        return False
+    config = flat(completed(found['config'], 'a record'))
+    return candidate['seeds'] == [config['seed']] and all(
+        name in config and config[name] == value
+        for name, value in renamed(candidate['settings']).items()
     )
 
 

@@ -7,11 +7,11 @@ import pathlib
 import re
 import runpy
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any
 
 from train import models
-from train.config import completed, flat, get_config
+from train.config import completed, flat
 from train.runtime.environment import CONFIGS
 from train.settings.fields import FIELDS
 
@@ -34,10 +34,18 @@ def arguments(found: Mapping[str, Any]) -> list[str]:
     program = 'train.study' if 'seeds' in found else 'train.main'
     past = flat(completed(found['config'], 'a record'))
     compared = _compared(past['model'])
-    choices = [
-        (fields['model'] not in compared, file, _overrides(fields, past, found))
-        for file, fields in _config_files()
-    ]
+    defaults = flat({name: field.default for name, field in FIELDS.items()})
+    foreign = {name for name in FIELDS if not models.has(past['model'], name)}
+    wanted = past | {name: defaults[name] for name in foreign}
+    unimportant = {name for name, field in FIELDS.items() if not field.defines} - SHOWN_FIELDS
+    if found.get('num_samples') is None:
+        unimportant |= {'num_samples', 'importance'}  # of bounds alone
+    choices = []
+    for file, fields in _config_files():
+        is_rival = fields['model'] in compared
+        # Where it is none, fields that the record's model does not have would be refused.
+        ignored = unimportant | foreign if is_rival else unimportant
+        choices.append((not is_rival, file, _overrides(defaults | fields, wanted, ignored)))
     _, file, changed = min(
         choices, key=lambda choice: (choice[0], 'dataset' in choice[2], len(choice[2]), choice[1])
     )
@@ -72,22 +80,10 @@ def _names(path: pathlib.Path) -> set[str]:
     return {name for name in texts | keywords if isinstance(name, str)}
 
 
-def _overrides(fields: Fields, past: Fields, found: Mapping[str, Any]) -> Fields:
-    """The fields in which a record's config differs from another.
-
-    Fields that the record's model does not have count where they would be refused: where the other's model is none that
-    it is compared with.
-    """
-    ignored = {name for name, field in FIELDS.items() if not field.defines} - SHOWN_FIELDS
-    if found.get('num_samples') is None:
-        ignored |= {'num_samples', 'importance'}  # of bounds alone
-    foreign = {name for name in FIELDS if not models.has(past['model'], name)}
-    if fields['model'] in _compared(past['model']):
-        ignored |= foreign
-    defaults = flat(get_config())
-    wanted = past | {name: defaults[name] for name in foreign}
+def _overrides(fields: Fields, wanted: Fields, ignored: Set[str]) -> Fields:
+    """The wanted fields in which a config differs, but for those to ignore."""
     return {
-        name: wanted[name]
-        for name in sorted(wanted)
-        if name not in ignored and wanted[name] != fields.get(name, defaults[name])
+        name: value
+        for name, value in sorted(wanted.items())
+        if name not in ignored and value != fields[name]
     }
