@@ -29,6 +29,7 @@ def get_config(variant: str = '') -> ConfigDict:
     config.dataset = 'toy'
     config.toy_name = '8gaussians'
     config.flow.log_scale_bound = 4.0
+    config.flow.gain = 6**0.5  # He et al. 2015
     config.toy_size = 102_400
     config.num_seeds = 10
     config.batch_size = 512
@@ -45,11 +46,11 @@ def get_config(variant: str = '') -> ConfigDict:
     variants: dict[str, dict] = {
         'long': {
             'preprocessing': 'standardise',
-            'lr': 2.5e-3,
+            'lr': 2e-3,
             'grad_clip': 20.0,
             'toy_size': 409_600,
-            'schedule_steps': 176_000,
-            'epochs': 220,
+            'schedule_steps': 80_000,
+            'epochs': 100,
         },
         'smoke': {
             'epochs': 2,

@@ -1,4 +1,6 @@
-"""Fully connected networks with ReLU, the conditioners of coupling layers."""
+"""Fully connected networks, the conditioners of coupling layers."""
+
+from collections.abc import Callable
 
 import flax.linen as nn
 import jax
@@ -58,18 +60,25 @@ class ResidualMLP(nn.Module):
 
 
 class MLPConditioner(nn.Module):
-    """Dense layers with ReLU on the last axis, whose features a `Coupling` turns into parameters.
+    """Dense layers on the last axis, whose features a `Coupling` turns into parameters.
 
-    Weights and biases start uniform within 1/sqrt(fan_in). With zero biases and a single input, as
+    Weights and biases start uniform within gain / sqrt(fan_in). With zero biases and a single input, as
     for two features, all units of the first layer would have their kink at 0.
+
+    Attributes:
+        hidden: widths of the layers.
+        activation: after each of them.
+        gain: 1 is PyTorch's start, sqrt(6) that of He et al. 2015, arXiv:1502.01852, for ReLU.
     """
 
     hidden: tuple[int, ...] = (200, 100)
+    activation: Callable[[jax.Array], jax.Array] = nn.relu
+    gain: float = 1.0
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """(..., hidden[-1]) from x (..., K)."""
         for width in self.hidden:
-            start = uniform_within(x.shape[-1] ** -0.5)
-            x = nn.relu(nn.Dense(width, kernel_init=start, bias_init=start)(x))
+            start = uniform_within(self.gain * x.shape[-1] ** -0.5)
+            x = self.activation(nn.Dense(width, kernel_init=start, bias_init=start)(x))
         return x

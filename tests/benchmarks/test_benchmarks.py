@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from benchmarks import left_out, published_training
+from benchmarks import dead_units, left_out, published_training
 from benchmarks.baselines import flow
 from benchmarks.sides import ways
 from benchmarks.tools import children, timing
@@ -120,3 +120,18 @@ def test_published_rows_are_the_logits_of_dequantised_pixels():
     levels = 256 / (1 + np.exp(-found.astype(np.float64)))
     assert (np.abs(levels - raw - 0.5) <= 0.5 + 1e-3).all()
     assert np.unique(levels - raw).size > 200
+
+
+def test_a_unit_below_zero_at_all_points_counts_as_dead():
+    model, x = dead_units.flow_of('ReLU', '1'), jax.random.normal(jax.random.key(0), (50, 2))
+    params = model.init(jax.random.key(1), x, method='forward_and_log_det')['params']
+
+    def shares(bias):
+        def shifted(path, leaf):
+            return leaf + bias if jax.tree_util.keystr(path[-2:]) == "['Dense_0']['bias']" else leaf
+
+        return dead_units.dead(model, jax.tree_util.tree_map_with_path(shifted, params), x)
+
+    assert 0 < shares(0.0)[0] < 1
+    assert shares(-1e3)[0] == 1
+    assert shares(1e3)[0] == 0

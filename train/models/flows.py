@@ -74,7 +74,7 @@ def _flow(config: 'ConfigDict', description: 'Description') -> 'contract.Model':
         return CouplingFlow(
             num_features=description.num_features,
             num_couplings=sizes.num_couplings,
-            conditioner=MLPConditioner(sizes.hidden),
+            conditioner=MLPConditioner(sizes.hidden, gain=sizes.gain),
             transformer=BoundedAffine(sizes.log_scale_bound),
             base=choose('prior', config.prior, BASE_DENSITIES),
         )
@@ -233,6 +233,12 @@ _NICE = (
 _FLOW = (
     Field('num_couplings', 4, LAYERS, 'affine couplings, on vectors'),
     Field('hidden', (200, 100), rules.WIDTHS, "widths of a coupling's network, on vectors"),
+    Field(
+        'gain',
+        1.0,
+        rules.ABOVE_ZERO,
+        'its weights start uniform within gain / sqrt(fan-in), on vectors',
+    ),
     Field('log_scale_bound', 2.0, rules.ABOVE_ZERO, 'largest absolute log-scale of a coupling'),
     Field('scales', 3, rules.whole(1, 16), 'scales of the multi-scale flow, on images'),
     Field('couplings_per_scale', 4, rules.whole(1, rules.MOST_LAYERS), 'on images'),

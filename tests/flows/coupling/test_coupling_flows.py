@@ -155,6 +155,18 @@ def test_coupling_starts_as_the_identity_and_its_scale_is_bounded():
     np.testing.assert_array_equal(z[:, :2], x[:, :2])
 
 
+def test_weights_start_within_the_gain_over_the_root_of_the_fan_in():
+    x = jnp.zeros((1, 16))
+    plain, wide = (
+        MLPConditioner((64, 32), gain=gain).init(jax.random.key(0), x)['params']
+        for gain in (1.0, 6**0.5)
+    )
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(6**0.5 * a, b, atol=1e-6), plain, wide)
+    for name, fan_in in {'Dense_0': 16, 'Dense_1': 64}.items():
+        largest = float(jnp.abs(plain[name]['kernel']).max())
+        assert 0.99 * fan_in**-0.5 < largest <= fan_in**-0.5
+
+
 def test_flow_without_couplings_is_the_identity():
     flow = CouplingFlow(num_couplings=0, num_features=3)
     x = jax.random.normal(jax.random.key(0), (4, 3))
