@@ -15,7 +15,8 @@ RELIABILITY = (
     'Studies of five seeds and more, quartiles in brackets. *Diverged*: seeds that never came back. The fall of a '
     'dataset is from the median loss after epoch 1, over its studies here, to the lowest; a seed has *converged* from '
     'the epoch on after which it comes no more than 1 % of the fall below. A spike is a rise of more than 1 % of the '
-    "fall above the seed's best so far."
+    "fall above the seed's best so far. *KL*: in the training of the last epoch, of models that have one; where it is "
+    'near zero, the latent variables are hardly used yet.'
 )
 RANKS = (
     'Between studies of the same data, budget and quantity. *First is lower*: the probability that a seed of the first '
@@ -128,7 +129,7 @@ def _by(studies, key):
 
 def _reliability(studies):
     """A table of how far and how evenly the seeds of a study came."""
-    header = ('data', 'record', 'diverged', 'last', 'std of last', 'converged, epoch', 'spikes')
+    cells = ('diverged', 'last', 'std of last', 'KL', 'converged, epoch', 'spikes')
     rows = []
     for dataset, group in _by(_of_many_seeds(studies), lambda study: study['dataset']).items():
         for name, measures in _per_seed(group).items():
@@ -140,11 +141,21 @@ def _reliability(studies):
                     f'{_diverged(group[name])} of {len(group[name]["seeds"])}',
                     _quartiles(measures['last']),
                     figure(float(last.std(ddof=1))) if len(last) > 1 else '',
+                    _last_kl(group[name]),
                     _quartiles(measures['epochs_to_within_1_percent_of_fall']),
                     _quartiles(measures['spikes']),
                 )
             )
-    return ['### How reliably models converge', RELIABILITY, table(header, rows)] if rows else []
+    return (
+        ['### How reliably models converge', RELIABILITY, table(('data', 'record', *cells), rows)]
+        if rows
+        else []
+    )
+
+
+def _last_kl(study):
+    parts = study.get('parts') or {}
+    return _quartiles(np.array(parts['kl'], np.float64)[:, -1]) if 'kl' in parts else ''
 
 
 def _quartiles(values):
