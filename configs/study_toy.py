@@ -29,7 +29,6 @@ def get_config(variant: str = '') -> ConfigDict:
     config.dataset = 'toy'
     config.toy_name = '8gaussians'
     config.flow.log_scale_bound = 4.0
-    config.flow.gain = 6**0.5  # He et al. 2015
     config.toy_size = 102_400
     config.num_seeds = 10
     config.batch_size = 512
@@ -46,11 +45,11 @@ def get_config(variant: str = '') -> ConfigDict:
     variants: dict[str, dict] = {
         'long': {
             'preprocessing': 'standardise',
-            'lr': 2e-3,
+            'lr': 2.5e-3,
             'grad_clip': 20.0,
             'toy_size': 409_600,
-            'schedule_steps': 80_000,
-            'epochs': 100,
+            'schedule_steps': 176_000,
+            'epochs': 220,
         },
         'smoke': {
             'epochs': 2,
