@@ -129,7 +129,7 @@ def _by(studies, key):
 
 def _reliability(studies):
     """A table of how far and how evenly the seeds of a study came."""
-    cells = ('diverged', 'last', 'std of last', 'KL', 'converged, epoch', 'spikes')
+    measured = ('diverged', 'last', 'std of last', 'KL', 'converged, epoch', 'spikes')
     rows = []
     for dataset, group in _by(_of_many_seeds(studies), lambda study: study['dataset']).items():
         for name, measures in _per_seed(group).items():
@@ -146,11 +146,8 @@ def _reliability(studies):
                     _quartiles(measures['spikes']),
                 )
             )
-    return (
-        ['### How reliably models converge', RELIABILITY, table(('data', 'record', *cells), rows)]
-        if rows
-        else []
-    )
+    header = ('data', 'record', *measured)
+    return ['### How reliably models converge', RELIABILITY, table(header, rows)] if rows else []
 
 
 def _last_kl(study):

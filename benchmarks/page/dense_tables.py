@@ -210,14 +210,10 @@ def _tested(found, name):
     return records.likelihood(record, 'nats'), records.budget(record), f'`{name}`'
 
 
-def learnt(record, usual_steps=None):
-    """All candidates with learnt activations of an exploration, most of them over as many steps as its config has."""
+def learnt(record):
+    """All candidates of an exploration of learnt activations."""
     rows = [
-        (
-            each['name'],
-            f'{each["settings"].get("schedule_steps", usual_steps):,}',
-            explorations.validation(each),
-        )
+        (each['name'], f'{each["settings"]["schedule_steps"]:,}', explorations.validation(each))
         for each in record['candidates']
     ]
     return table(('candidate', 'steps', 'validation, nats'), rows)
@@ -266,7 +262,7 @@ def blocks(found):
         'breaks': breaks(found),
         'tested': tested(found),
         'depths': learnt(found['exploration/mnist_learnt_activations']),
-        'power': learnt(found['exploration/power_learnt_activations'], 64_840),
+        'power': learnt(found['exploration/power_learnt_activations']),
         'cost': cost(found),
         'standing': dense_standing.standing(found),
     }
