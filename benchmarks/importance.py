@@ -1,6 +1,6 @@
 """How much of log p(x) importance sampling finds, from a model's own posterior and from a refined proposal.
 
-    python -m benchmarks.importance RUN... [--examples=200] [--num_samples=5000] [--split=test]
+    python -m benchmarks.importance RUN... [--examples=200] [--num_samples=5000] [--split=test] [--record=importance]
 
 RUN: folders of finished runs of latent-variable models. The same first examples of the split and as many samples for
 every run; a look at the test split is counted in each folder, once for each proposal. Nats are those of the model's
@@ -12,9 +12,8 @@ import contextlib
 import io
 import json
 
-from benchmarks.tools import figures, timing
+from benchmarks.tools import timing
 
-NAME = 'importance'
 PROPOSALS = ('posterior', 'refined')
 
 
@@ -45,7 +44,7 @@ def measure(options: argparse.Namespace) -> dict[str, dict]:
     return found
 
 
-def rows(found: dict[str, dict]) -> list[tuple]:
+def rows(found: dict[str, dict]) -> list[list[str]]:
     """One row a run: estimate, estimate from a tenth, median ESS, for both proposals."""
     lines = []
     for name, by_proposal in found.items():
@@ -57,28 +56,30 @@ def rows(found: dict[str, dict]) -> list[tuple]:
                 f'{values["nats_at_tenth_of_samples"]:.2f}',
                 f'{values["effective_sample_size"]["median"]:.1f}',
             ]
-        lines.append((name, *cells))
+        lines.append([name, *cells])
     return lines
 
 
 def main() -> None:
-    """Evaluate, print, and write `results/benchmarks/importance.json` and `.md`."""
+    """Evaluate, and write `results/benchmarks/RECORD.json` with the table of the page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('runs', nargs='+', metavar='RUN')
     parser.add_argument('--examples', type=int, default=200)
     parser.add_argument('--num_samples', type=int, default=5000)
     parser.add_argument('--split', choices=('validation', 'test'), default='test')
+    parser.add_argument('--record', default='importance')
     options = parser.parse_args()
     found = measure(options)
     header = ['run'] + [
         f'{proposal}: {what}' for proposal in PROPOSALS for what in ('nats', 'a tenth', 'ESS')
     ]
-    figures.write_tables(NAME, figures.table(header, rows(found)))
     command = (
-        f'python -m benchmarks.{NAME} RUN... --examples={options.examples} '
-        f'--num_samples={options.num_samples} --split={options.split}'
+        f'python -m benchmarks.importance RUN... --examples={options.examples} '
+        f'--num_samples={options.num_samples} --split={options.split} --record={options.record}'
     )
-    timing.record(NAME, command, {'runs': found})
+    timing.record(
+        options.record, command, {'table': {'header': header, 'rows': rows(found)}, 'runs': found}
+    )
 
 
 if __name__ == '__main__':

@@ -57,13 +57,15 @@ Written by `python -m benchmarks.results` from the files under `results/`; edit 
 
 
 def benchmarks(folder):
-    """For each benchmark what it requires and what was found; without requirements, its medians and plain numbers."""
+    """For each benchmark its table, or what it requires and what was found, or its medians and plain numbers."""
     parts = []
     for name, found in records.read(folder, 'benchmarks').items():
         about = f'`{found["command"]}`, {records.device(found)}, {found["time"][:10]}.'
         if (folder / f'{name}.md').exists():
             about += f' [The whole table](results/{name}.md).'
-        if 'required' in found:
+        if 'table' in found:
+            header, rows = found['table']['header'], found['table']['rows']
+        elif 'required' in found:
             header = ('what', 'required', 'found', 'met')
             rows = [
                 (
