@@ -14,4 +14,4 @@ from configs import glow_mnist
 
 def get_config(variant: str = '') -> ConfigDict:
     """The experiment, or its `smoke` variant that ends in seconds."""
-    return glow_mnist.of_dataset('svhn_cropped', variant, glow={'scales': 3})
+    return glow_mnist.of_dataset('svhn_cropped', variant, schedule_steps=20_600, glow={'scales': 3})

@@ -11,6 +11,9 @@ D = 784
 LOGIT_VOLUME = 4619.950
 REPEATED = 'benchmarks/published_training'
 COST = 'benchmarks/relative_gradient'
+# Sections of published figures of other models.
+NATS = 'Relative gradient: other models on the same data'
+BITS = 'Images in bits per dimension'
 LEFT_OUT = 'benchmarks/left_out'
 RATES = 'exploration/mnist_equivariant_rates'
 BATCHES = 'exploration/mnist_equivariant_batch'
@@ -124,11 +127,11 @@ def published(found, model, data='MNIST'):
     return next(row for row in rows if (row['data'], row['model']) == (data, model))
 
 
-def comparator(found, model, data='MNIST'):
-    """The published figure of another model, as text."""
-    section = found['published'][1]
+def comparator(found, model, data='MNIST', kind=NATS):
+    """The published figure of another model, as text, and the source of all of its kind."""
+    section = next(each for each in found['published'] if each['title'] == kind)
     column = section['columns'].index(data)
-    return next(row[column] for row in section['rows'] if row[0] == model)
+    return next(row[column] for row in section['rows'] if row[0] == model), section['source']
 
 
 def bits_of_logits(nats):

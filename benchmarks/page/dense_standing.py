@@ -14,6 +14,8 @@ def standing(found):
         _by_others('MLP flow, relative gradient', 'mlp_flow, relative gradient', found),
         _by_others('MLP flow, slope 0.3, relative gradient', relative, found),
         _by_others('MLP flow, slope 0.3, ordinary gradient', exact, found),
+        _by_others(*2 * ('self-normalizing flow, two dense layers',), found),
+        _in_bits('UMNN-MAF', found),
         *(
             _here(label, f'runs/{run}', found)
             for label, run in (
@@ -53,6 +55,11 @@ def _by_others(label, model, found):
     return label, convert(value), text, entry['source'], 'not known'
 
 
+def _in_bits(model, found):
+    bits, source = dense.comparator(found, model, kind=dense.BITS)
+    return model, float(bits), 'bits alone', source, 'not known'
+
+
 def _here(label, name, found):
     record = found[name]
     nats = f'{figure(record["nats"], record["nats_2se"])} (logits)'
@@ -60,7 +67,7 @@ def _here(label, name, found):
 
 
 def _compared(model, found):
-    text = dense.comparator(found, model)
+    text, _ = dense.comparator(found, model)
     bits = dense.bits_of_logits(float(text.partition(' ')[0]))
     source = 'Papamakarios et al. 2017, arXiv:1705.07057'
     return model, bits, f'{text} (logits)', source, 'not known'
