@@ -9,7 +9,14 @@ from flows.autoregressive.autoregressive import Autoregressive
 from flows.autoregressive.made import MADE
 from flows.autoregressive.maf import maf
 from flows.autoregressive.mixture import MixtureMADE
-from flows.base_densities import BaseDensity, Gaussian, HyperbolicSecant, Logistic, Tempered
+from flows.base_densities import (
+    BaseDensity,
+    Gaussian,
+    HyperbolicSecant,
+    Logistic,
+    StandardUniform,
+    Tempered,
+)
 from flows.bijector import Bijector, Chain, Conditional
 from flows.chain_flow import ChainFlow
 from flows.choice import choose
@@ -37,7 +44,6 @@ from flows.image.invertible_conv import InvertibleConv
 from flows.image.squeeze import Slice, Squeeze
 from flows.image.surjections import (
     Dequantisation,
-    StandardUniform,
     UniformAugmentation,
     UniformDequantisation,
 )

@@ -44,9 +44,11 @@ class ActNorm(nn.Module):
             return x.mean(axis=axes) if from_data else jnp.zeros(width, x.dtype)
 
         def initial_log_scale(_: jax.Array) -> jax.Array:
-            std = x.std(axis=axes) if from_data else jnp.ones(width, x.dtype)
-            # A channel that is constant in the examples keeps its scale.
-            return jnp.log(jnp.where(std > 1e-6, std, 1.0))
+            if not from_data:
+                return jnp.zeros(width, x.dtype)
+            # A channel that is constant in the examples, but for rounding, keeps its scale.
+            std, smallest = x.std(axis=axes), 1e-6 * (1 + jnp.abs(x.mean(axis=axes)))
+            return jnp.log(jnp.where(std > smallest, std, 1.0))
 
         return self.param('shift', initial_shift), self.param('log_scale', initial_log_scale)
 

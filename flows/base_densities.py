@@ -65,6 +65,23 @@ class Tempered:
 
 
 @struct.dataclass
+class StandardUniform:
+    """On the unit cube: log p(z) is 0 inside, -inf outside."""
+
+    def log_prob(self, z: jax.Array) -> jax.Array:
+        """log p(z), (B,), for z (B, D)."""
+        z = widen(z)
+        inside = ((z >= 0) & (z <= 1)).all(axis=-1)
+        return jnp.where(inside, jnp.zeros((), z.dtype), -jnp.inf)
+
+    def sample(
+        self, key: jax.Array, shape: tuple[int, ...], dtype: jnp.dtype = jnp.float32
+    ) -> jax.Array:
+        """Draws of the given shape."""
+        return jax.random.uniform(key, shape, dtype)
+
+
+@struct.dataclass
 class Logistic:
     """Standard logistic: log p(z_d) = -log(1 + e^z_d) - log(1 + e^-z_d)."""
 

@@ -1,6 +1,6 @@
 """The contract that every invertible map keeps, and the composition of such maps."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, Protocol, TypeVar
 
 import flax.linen as nn
@@ -44,6 +44,15 @@ def takes_context(part: object) -> bool:
     if isinstance(part, Chain):
         return any(takes_context(layer) for layer in part.layers)
     return isinstance(part, Conditional)
+
+
+def layers_within(parts: Sequence[object]) -> Iterator[object]:
+    """The parts of a flow, and of a `Chain` among them what is within its layers."""
+    for part in parts:
+        if isinstance(part, Chain):
+            yield from layers_within(part.layers)
+        else:
+            yield part
 
 
 def handed(part: object, context: jax.Array | None) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.linalg import solve_triangular
 
-from flows.bijector import Conditional, WithLogDet, wide_dtype
+from flows.bijector import Conditional, WithLogDet, check_float, wide_dtype
 from flows.flow import Flow
 from flows.relative.affine_layer import EPSILON
 
@@ -39,6 +39,7 @@ class GaussianFlow(Conditional, Flow):
         self, x: jax.Array, context: jax.Array | None
     ) -> tuple[jax.Array, jax.Array, jax.Array]:
         """c (B, K), the means (K, D) and W (K, D, D), upper triangular."""
+        check_float('GaussianFlow', x)
         dtype = wide_dtype(x)
         c = jnp.ones((len(x), 1), dtype) if context is None else context.astype(dtype)
         start = gaussians(x.astype(dtype), c) if self.is_initializing() else None

@@ -3,6 +3,7 @@
 from vaes.convergence_vae import ConvergenceVAE, IndependentGaussian
 from vaes.distributions import BernoulliLikelihood
 from vaes.draw import DRAW
+from vaes.factor_analysis import FactorAnalysis
 from vaes.householder import HouseholderVAE
 from vaes.iaf import IAFVAE
 from vaes.ladder_vae import LadderVAE
@@ -19,6 +20,7 @@ __all__ = [
     'VLAE',
     'BernoulliLikelihood',
     'ConvergenceVAE',
+    'FactorAnalysis',
     'HouseholderVAE',
     'IndependentGaussian',
     'LadderVAE',

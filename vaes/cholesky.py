@@ -48,6 +48,12 @@ def _backward(factor: jax.Array, cotangent: jax.Array) -> tuple[jax.Array]:
 inverse_cholesky.defvjp(_forward, _backward)
 
 
+def solve(factor: jax.Array, b: jax.Array) -> jax.Array:
+    """P^-1 b (B, k) from R (B, k, k) and b (B, k)."""
+    whitened = jnp.einsum('bij,bj->bi', factor, b)
+    return jnp.einsum('bji,bj->bi', factor, whitened)
+
+
 def _by_blocks(p: Any) -> jax.Array:
     size = p.shape[-1]
     if size <= LARGEST_LEAF:

@@ -4,9 +4,12 @@ Tipping, Bishop, 'Probabilistic principal component analysis', 1999, Journal of 
 
     z ~ N(0, I_K),   x | z ~ N(W z + b, Psi),   so   x ~ N(b, W W^T + Psi),   Psi diagonal.
 
-With A = Psi^-1/2 W, M = I_K + A^T A = L L^T and r = Psi^-1/2 (x - b), in O(D K) for an example,
+With A = Psi^-1/2 W, M = I_K + A^T A = L L^T, r = Psi^-1/2 (x - b) and mu = M^-1 A^T r, the mean of z given x, in O(D K)
+for an example,
 
-    log p(x) = -(D log 2 pi + log|Psi| + log|M| + |r|^2 - |L^-1 A^T r|^2) / 2.
+    log p(x) = -(D log 2 pi + log|Psi| + log|M| + |r - A mu|^2 + |mu|^2) / 2,
+
+a sum of squares, where |r|^2 - |L^-1 A^T r|^2, the same, would be a small difference of large numbers.
 
 It starts at the maximum of the likelihood for Psi = sigma^2 I, which has a closed form: b the mean, W = U_K (S_K -
 sigma^2)^1/2 of the K largest variances S_K along the principal axes U_K, sigma^2 the mean of the other variances.
@@ -17,7 +20,7 @@ from typing import ClassVar
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jax.scipy.linalg import solve_triangular
+from jax.scipy.linalg import cho_solve
 
 from flows.model import LikelihoodModel, Terms
 
@@ -75,9 +78,9 @@ class FactorAnalysis(LikelihoodModel):
         W, b, sigma = self._parameters(x)
         A, r = W / sigma[:, None], (x - b[None]) / sigma[None]
         L = jnp.linalg.cholesky(jnp.eye(self.num_factors) + A.T @ A)
-        explained = solve_triangular(L, A.T @ r.T, lower=True)
+        mu = cho_solve((L, True), A.T @ r.T)
         log_det = 2 * jnp.log(sigma).sum() + 2 * jnp.log(jnp.diagonal(L)).sum()
-        squares = jnp.square(r).sum(-1) - jnp.square(explained).sum(0)
+        squares = jnp.square(r.T - A @ mu).sum(0) + jnp.square(mu).sum(0)
         return -0.5 * (self.num_features * jnp.log(2 * jnp.pi) + log_det + squares)
 
     def objective(self, x: jax.Array, keys: jax.Array, step: jax.Array) -> Terms:

@@ -25,7 +25,7 @@ import jax.numpy as jnp
 from flax import struct
 
 from vaes import mlp
-from vaes.cholesky import inverse_cholesky
+from vaes.cholesky import inverse_cholesky, solve
 from vaes.distributions import Likelihood
 from vaes.groups import map_groups
 from vaes.tangent_products import gram, gram_product, weighted_product
@@ -81,13 +81,8 @@ def newton_direction(local: Expansion) -> jax.Array:
     """P^-1 g (B, k), with a derivative that does not go through the entries of P."""
     still = jax.lax.stop_gradient(local)
     factor = inverse_cholesky(still.precision())
-
-    def solve(b: jax.Array) -> jax.Array:
-        whitened = jnp.einsum('bij,bj->bi', factor, b)
-        return jnp.einsum('bji,bj->bi', factor, whitened)
-
-    root = solve(still.gradient())
-    return root + solve(local.slope(root))
+    root = solve(factor, still.gradient())
+    return root + solve(factor, local.slope(root))
 
 
 def best_step(

@@ -6,6 +6,7 @@ Kingma, Welling, "Auto-Encoding Variational Bayes", 2013, arXiv:1312.6114.
 """
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import jax
@@ -22,6 +23,9 @@ from vaes.groups import map_groups
 
 # What an example's key is used for.
 REFINEMENT, LATENT, IMPORTANCE = range(3)
+PROPOSAL = (
+    2**20
+)  # of the posterior's key, whose own draws are numbered by their steps, which are fewer
 KLS = ('sample', 'analytic')
 PROPOSALS = ('posterior', 'refined')  # what importance samples are drawn from
 # Outputs of one layer alive at a time in importance sampling: 4 MiB in float32 a temporary array, about a CPU's
@@ -153,13 +157,21 @@ class LatentVariableModel(LikelihoodModel, kw_only=True):
         decoder, variables = self.unbound_decoder()
         likelihood = self.likelihood()
         expand = laplace.expansion(decoder, variables, likelihood, x)
+        refinement = example_keys.fold_in(keys, PROPOSAL)
+        return refined.refine(posterior, refinement, self.log_joint(decoder, variables, x), expand)
+
+    def log_joint(
+        self, decoder: Any, variables: Any, x: jax.Array
+    ) -> Callable[[jax.Array], jax.Array]:
+        """log p(x, z), (n, B), as a function of z (n, B, k), for x (B, D) and an unbound decoder."""
+        likelihood = self.likelihood()
 
         def log_joint(z: jax.Array) -> jax.Array:
             f = decoder.apply(variables, z.reshape(-1, z.shape[-1]))
             f = f.reshape(*z.shape[:-1], -1)
             return likelihood.log_prob(x[None], f) + standard_normal_log_prob(z)
 
-        return refined.refine(posterior, keys, log_joint, expand)
+        return log_joint
 
     def unbound_decoder(self) -> tuple[Any, Any]:
         """An unbound decoder and its variables: decoder.apply(variables, z) is `decode(z)`."""

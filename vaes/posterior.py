@@ -5,10 +5,10 @@ refinement, factorisation) is done when the value is made; drawing from it any n
 cheap.
 """
 
-from typing import Any
-
 import jax
 from flax import struct
+
+from vaes.distributions import LatentDistribution
 
 
 @struct.dataclass
@@ -22,7 +22,7 @@ class Posterior:
             refinement).
     """
 
-    distribution: Any
+    distribution: LatentDistribution
     trace: jax.Array
 
     def sample_and_log_prob(

@@ -27,7 +27,7 @@ from jax.scipy.special import gammaln
 from flows import keys as example_keys
 from flows.base_densities import LOG_2_PI
 from vaes import laplace
-from vaes.cholesky import inverse_cholesky
+from vaes.cholesky import inverse_cholesky, solve
 from vaes.distributions import along, draw_noise
 from vaes.posterior import Posterior
 
@@ -132,7 +132,7 @@ def _climb(
         local = expand(z)
         precision = local.precision()
         factor = inverse_cholesky(precision)
-        z = laplace.best_step(log_joint, z, _solve(factor, local.gradient()))
+        z = laplace.best_step(log_joint, z, solve(factor, local.gradient()))
         return (z, precision, factor), None
 
     unknown = jnp.zeros((*z.shape, z.shape[-1]), z.dtype)
@@ -162,14 +162,8 @@ def _ascend_bound(
         rate = 1.0 / (t + 2.0)
         precision = precision + rate * (sampled - precision)
         factor = inverse_cholesky(precision)
-        return (mean + rate * _solve(factor, gradient), precision, factor), None
+        return (mean + rate * solve(factor, gradient), precision, factor), None
 
     steps = jnp.arange(BOUND_STEPS, dtype=mean.dtype)
     (mean, _, factor), _ = jax.lax.scan(step, (mean, precision, factor), steps)
     return mean, factor
-
-
-def _solve(factor: jax.Array, b: jax.Array) -> jax.Array:
-    """P^-1 b (B, k) with P^-1 = R^T R."""
-    whitened = jnp.einsum('bij,bj->bi', factor, b)
-    return jnp.einsum('bji,bj->bi', factor, whitened)

@@ -14,7 +14,6 @@ b = f(mu) - J mu. Training differentiates through all of it.
 import jax
 import jax.numpy as jnp
 
-from flows.base_densities import standard_normal_log_prob
 from flows.choice import choose
 from flows.model import Terms
 from vaes import laplace
@@ -50,10 +49,7 @@ class VLAE(VAE, kw_only=True):
         decoder, variables = self.unbound_decoder()
         likelihood = self.likelihood()
         expand = laplace.expansion(decoder, variables, likelihood, x)
-
-        def log_joint(z: jax.Array) -> jax.Array:
-            f = decoder.apply(variables, z.reshape(-1, self.z_dim)).reshape(*z.shape[:-1], -1)
-            return likelihood.log_prob(x[None], f) + standard_normal_log_prob(z)
+        log_joint = self.log_joint(decoder, variables, x)
 
         def update(mu: jax.Array, step: jax.Array) -> tuple[jax.Array, jax.Array]:
             towards_mode = laplace.newton_direction(expand(mu))

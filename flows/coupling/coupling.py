@@ -121,7 +121,7 @@ def beside(x_1: jax.Array, context: jax.Array | None) -> jax.Array:
     """[x_1, c] along the last axis: c (B, K) stands behind each vector of x_1 (B, ..., D_1), in its dtype."""
     if context is None:
         return x_1
-    c = context.astype(x_1.dtype).reshape(len(x_1), *(1,) * (x_1.ndim - 2), -1)
+    c = jnp.expand_dims(context.astype(x_1.dtype), tuple(range(1, x_1.ndim - 1)))
     return jnp.concatenate([x_1, jnp.broadcast_to(c, (*x_1.shape[:-1], c.shape[-1]))], axis=-1)
 
 

@@ -28,6 +28,10 @@ class AlternatingMask:
 
     first: int = struct.field(pytree_node=False)
 
+    def __post_init__(self) -> None:
+        if self.first not in (0, 1):
+            raise ValueError(f'first must be 0 or 1, got {self.first}.')
+
     def split(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
         """x (..., D) as its parts x_1 (..., D_1) and x_2 (..., D_2)."""
         return x[..., self.first :: 2], x[..., 1 - self.first :: 2]

@@ -6,6 +6,8 @@ Dinh, Krueger, Bengio, "NICE: Non-linear independent components estimation", 201
     z = exp(s) h_n,    log p(x) = sum_d log p(z_d) + sum_d s_d
 """
 
+from collections.abc import Sequence
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -69,6 +71,11 @@ class NICE(Flow, kw_only=True):
                 layers.append(own_copy(self.mixing))
         self.scaling = DiagonalScaling()
         self.couplings = Chain(layers)
+
+    @property
+    def parts(self) -> Sequence[Bijector]:
+        """The mixing."""
+        return () if self.mixing is None else (self.mixing,)
 
     @property
     def num_features(self) -> int:

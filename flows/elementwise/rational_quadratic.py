@@ -11,7 +11,6 @@ Beyond the first and the last knot the spline goes on as the straight line of th
 
 import itertools
 import math
-from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -216,12 +215,3 @@ def knots_between(raw: jax.Array, low: jax.Array, high: jax.Array) -> jax.Array:
     shares = SMALLEST_BIN + (1 - SMALLEST_BIN * count) * jax.nn.softmax(raw, axis=0)
     inner = list(itertools.accumulate(shares[:-1]))  # few, and cumulative sums are slow on a CPU
     return jnp.stack([low, *(low + (high - low) * sum_ for sum_ in inner), high])
-
-
-def through(
-    function: Callable[[jax.Array], jax.Array],
-    slope: Callable[[jax.Array], jax.Array],
-    x: jax.Array,
-) -> RationalQuadratic:
-    """The spline with knots x (K + 1, ...) that has a function's values and slopes there."""
-    return RationalQuadratic(x, function(x), slope(x))

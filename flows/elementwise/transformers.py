@@ -33,6 +33,11 @@ class Transformer(Protocol):
         ...
 
 
+def _check_bound(bound: float) -> None:
+    if not bound > 0:
+        raise ValueError(f'bound must be above 0, got {bound}.')
+
+
 @dataclasses.dataclass(frozen=True)
 class BoundedAffine:
     """z = x exp(s) + t with s = bound tanh(raw / bound), theta = (raw, t).
@@ -43,6 +48,9 @@ class BoundedAffine:
 
     bound: float = 2.0
     num_parameters: ClassVar[int] = 2
+
+    def __post_init__(self) -> None:
+        _check_bound(self.bound)
 
     def forward_and_log_slope(self, x: jax.Array, theta: jax.Array) -> WithLogDet:
         """x exp(s) + t, and s."""
@@ -69,6 +77,9 @@ class Affine:
     bound: float = 3.0
     num_parameters: ClassVar[int] = 2
 
+    def __post_init__(self) -> None:
+        _check_bound(self.bound)
+
     def forward_and_log_slope(self, x: jax.Array, theta: jax.Array) -> WithLogDet:
         """(x - mu) exp(-alpha), and -alpha."""
         mu, alpha = self._mu_and_alpha(theta)
@@ -93,6 +104,9 @@ class RationalQuadraticSpline:
 
     num_bins: int = 8
     bound: float = 3.0
+
+    def __post_init__(self) -> None:
+        _check_bound(self.bound)
 
     @property
     def num_parameters(self) -> int:

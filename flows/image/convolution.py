@@ -27,11 +27,18 @@ class Conv(nn.Module):
         features: channels of the output.
         size: of the kernel, 3 or 1.
         kernel_init: start of the kernel.
+
+    Raises ValueError for another size.
     """
 
     features: int
     size: int = 3
     kernel_init: Initializer = nn.initializers.lecun_normal()
+
+    def __post_init__(self) -> None:
+        if self.size not in (1, 3):
+            raise ValueError(f'size must be 3 or 1, got {self.size}: stack convolutions for more.')
+        super().__post_init__()
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """x: (B, H, W, C) -> (B, H, W, features)."""

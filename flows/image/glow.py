@@ -6,8 +6,8 @@ On each of L scales a 2x2 squeeze, K steps and a split, after which half of the 
     h = squeeze(x);   K times  h = coupling(conv1x1(actnorm(h)));   [x', y] = h
     z = (y - mu(x')) / sigma(x'),   log p(y | x') = log N(y; mu(x'), sigma(x')^2)
 
-The Gaussian that y leaves with is learnt, mu and log sigma being one 3x3 convolution of what goes
-on, zero at the start; the last scale has no split, and its h is standard normal.
+The Gaussian that y leaves with is learnt: with (raw, t) one 3x3 convolution of what goes on, zero at the start,
+log sigma = -bound tanh(raw / bound) and mu = -t sigma. The last scale has no split, and its h is standard normal.
 """
 
 import functools

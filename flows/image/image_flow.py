@@ -13,6 +13,7 @@ so what the model gives is a lower bound, although f is exact. With the default 
 """
 
 import math
+from collections.abc import Sequence
 from typing import ClassVar
 
 import flax.linen as nn
@@ -141,6 +142,11 @@ class RealImageFlow(Flow, kw_only=True):
     shape: tuple[int, int, int]
     flow: MultiScaleFlow
     first: Activation | None = None
+
+    @property
+    def parts(self) -> Sequence[Bijector]:
+        """The activation before f."""
+        return () if self.first is None else (self.first,)
 
     @property
     def num_features(self) -> int:

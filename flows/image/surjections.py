@@ -19,23 +19,8 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
+from flows.bijector import zero_log_det
 from flows.keys import uniform
-
-
-@struct.dataclass
-class StandardUniform:
-    """The uniform density on the unit cube."""
-
-    def log_prob(self, u: jax.Array) -> jax.Array:
-        """log p(u), (B,), for u (B, ...): 0 inside the cube, -inf if any entry is outside."""
-        inside = ((u >= 0) & (u <= 1)).reshape(len(u), -1).all(axis=1)
-        return jnp.where(inside, jnp.zeros((), u.dtype), -jnp.inf)
-
-    def sample(
-        self, keys: jax.Array, shape: tuple[int, ...], dtype: jnp.dtype = jnp.float32
-    ) -> jax.Array:
-        """Draws (B, *shape), one key per example."""
-        return uniform(keys, shape, dtype)
 
 
 class Dequantisation(Protocol):
@@ -52,12 +37,15 @@ class Dequantisation(Protocol):
 
 def into_cell(x: jax.Array, u: jax.Array, levels: int) -> jax.Array:
     """(x + u) / levels for whole x and u on [0, 1], in the cell [x, x + 1) / levels also after rounding."""
-    return jnp.minimum(x + u, jnp.nextafter(x + 1, x)) / levels
+    return jnp.minimum((x + u) / levels, jnp.nextafter((x + 1) / levels, jnp.zeros_like(x)))
 
 
 def level_of(z: jax.Array, levels: int) -> jax.Array:
     """The whole x whose cell [x, x + 1) / levels holds z; beyond the ends the last one."""
-    return jnp.clip(jnp.floor(z * levels), 0, levels - 1)
+    x = jnp.floor(z * levels)
+    # The product is rounded otherwise than the borders of the cells.
+    x = x - (z < x / levels) + (z >= (x + 1) / levels)
+    return jnp.clip(x, 0, levels - 1)
 
 
 @struct.dataclass
@@ -85,9 +73,8 @@ class UniformAugmentation:
 
     def forward_and_bound(self, x: jax.Array, keys: jax.Array) -> tuple[jax.Array, jax.Array]:
         """x: (B, ..., C), keys (B,) -> z (B, ..., C + channels) and -log q(u) = 0 (B,)."""
-        q = StandardUniform()
-        u = q.sample(keys, (*x.shape[1:-1], self.channels), x.dtype)
-        return jnp.concatenate([x, u], axis=-1), -q.log_prob(u)
+        u = uniform(keys, (*x.shape[1:-1], self.channels), x.dtype)
+        return jnp.concatenate([x, u], axis=-1), zero_log_det(x)
 
     def inverse(self, z: jax.Array) -> jax.Array:
         """z: (B, ..., C + channels) -> x (B, ..., C)."""

@@ -1,5 +1,7 @@
 """The affine layer y = x W + b as a Linen module; its gradient and its start can be chosen."""
 
+from typing import ClassVar
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -57,11 +59,18 @@ class RelativeAffine(nn.Module):
     inversion: str = 'lu'
     start: str = 'orthogonal'
 
+    costly_log_det: ClassVar[bool] = True  # its value, that is: O(D^3), where a step costs O(B D^2)
+
     def __post_init__(self) -> None:
         choose('gradient', self.gradient, GRADIENTS)
         choose('inversion', self.inversion, INVERSIONS)
         choose('start', self.start, STARTS)
         super().__post_init__()
+
+    @property
+    def needs_step(self) -> bool:
+        """Whether `forward_and_log_det` is to be told the step in training."""
+        return self.gradient == 'amortised'
 
     @property
     def weights(self) -> jax.Array:

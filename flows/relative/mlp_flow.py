@@ -144,6 +144,8 @@ class MLPFlow(Flow):
     def forward_and_log_det(self, x: jax.Array) -> WithLogDet:
         """From x (B, D) to z_L (B, D) and log|det dz_L/dx| (B,)."""
         z, log_s, log_det_W = self._forward(x)
+        if self.is_initializing():
+            self._lagged_inverses(x, None)
         return z, log_s + log_det_W
 
     def inverse_and_log_det(self, z: jax.Array) -> WithLogDet:
@@ -197,6 +199,6 @@ class MLPFlow(Flow):
         to know.
         """
         del keys
-        self._check(context)
+        self._check(context, len(x))
         log_p_and_s, log_det_W = self._log_terms(x, self._lagged_inverses(x, step))
         return {'loss': -log_p_and_s - log_det_W, 'nll_without_log_det_W': -log_p_and_s}

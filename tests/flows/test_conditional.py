@@ -83,6 +83,22 @@ def test_gaussian_draws_from_the_class_that_is_asked_for(x64):
     np.testing.assert_allclose(np.cov(drawn.T), law, atol=0.05 * np.abs(law).max())
 
 
+@pytest.mark.parametrize('flow', [CouplingFlow(4, 1, MLPConditioner((6,))), GaussianFlow()])
+@pytest.mark.parametrize('shape', [(3, 4), (1, 2)])
+def test_a_context_has_a_row_for_each_of_x(flow, shape):
+    x, c = jnp.ones((6, 4)), jnp.ones((6, 2))
+    variables = started(flow, x, c)
+    with pytest.raises(ValueError, match=r'a row for each of the 6 rows of x, got shape'):
+        flow.apply(variables, x, context=jnp.ones(shape), method='log_likelihood')
+    with pytest.raises(ValueError, match=r'a row for each of the 5 rows of x, got shape'):
+        flow.apply(variables, jax.random.key(0), 5, jnp.ones(shape), method='sample')
+
+
+def test_gaussians_refuse_whole_numbers():
+    with pytest.raises(ValueError, match='GaussianFlow takes floating-point numbers, got int32'):
+        started(GaussianFlow(), jnp.ones((4, 2), jnp.int32), None)
+
+
 @pytest.mark.parametrize('method', ['objective', 'log_likelihood'])
 def test_a_context_is_never_ignored(method):
     x, c = jnp.ones((2, 3)), jnp.ones((2, 1))

@@ -45,6 +45,21 @@ def test_likelihood_is_that_of_the_normal_density(x64, isotropic):
     )
 
 
+@pytest.mark.parametrize(('D', 'K', 'sigma'), [(63, 10, 1e-2), (300, 50, 1e-3)])
+def test_likelihood_in_single_precision_is_that_of_double(D, K, sigma):
+    rng = np.random.default_rng(0)
+    W, z, noise = (rng.standard_normal(shape) for shape in ((D, K), (20, K), (20, D)))
+    x = np.float32(z @ W.T + sigma * noise)
+    params = {'W': W, 'b': np.zeros(D), 'log_sigma': np.log(sigma)}
+    found = FactorAnalysis(D, K, isotropic=True).apply(
+        {'params': jax.tree.map(jnp.float32, params)}, x, method='log_likelihood'
+    )
+    covariance = W @ W.T + sigma**2 * np.eye(D)
+    expected = multivariate_normal(np.zeros(D), covariance).logpdf(z @ W.T + sigma * noise)
+    # A hundredth of the spread over rows, sqrt(D / 2).
+    np.testing.assert_allclose(found, expected, atol=0.01 * np.sqrt(D / 2) * 1e-2 / sigma)
+
+
 def test_start_is_the_maximum_for_equal_noise(x64):
     x = jnp.asarray(rows())
     model = FactorAnalysis(D, K, isotropic=True)

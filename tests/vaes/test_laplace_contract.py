@@ -137,10 +137,6 @@ def test_samples_have_the_mean_that_is_shown_beside_them():
     assert (samples * means + (1.0 - samples) * (1.0 - means)).mean() > 0.52
 
 
-def test_models_are_bounds_not_exact(built):
-    assert built.model.exact is False
-
-
 def test_kl_warm_up_weights_the_loss_only():
     model, variables = build(VAE, kl_warmup_steps=10)
     x, keys = examples(), example_keys()

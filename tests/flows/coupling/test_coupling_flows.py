@@ -7,7 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from flows import MLP, NICE, Affine, Chain, ChainFlow, RelativeAffine, Softplus
 from flows.actnorm import ActNorm
+from flows.base_densities import StandardUniform
 from flows.coupling.coupling import Coupling
 from flows.coupling.coupling_flow import CouplingFlow
 from flows.coupling.masks import AlternatingMask
@@ -15,11 +17,12 @@ from flows.coupling.mlp import MLPConditioner, ResidualMLP
 from flows.coupling.real_nvp import real_nvp
 from flows.elementwise.transformers import BoundedAffine, RationalQuadraticSpline
 from flows.image import surjections
+from flows.image.convolution import Conv
 from flows.image.glow import ConvNet, GlowFlow
-from flows.image.image_flow import DenseNet, ImageFlow, MultiScaleFlow
+from flows.image.image_flow import DenseNet, ImageFlow, MultiScaleFlow, RealImageFlow
 from flows.image.invertible_conv import InvertibleConv
 from flows.image.squeeze import Slice, Squeeze
-from flows.image.surjections import StandardUniform, UniformAugmentation, UniformDequantisation
+from flows.image.surjections import UniformAugmentation, UniformDequantisation
 from flows.mixing import none, relative
 from flows.neural_spline_flow import coupling_spline_flow
 from flows.permutation import Permutation
@@ -209,6 +212,12 @@ def test_actnorm_starts_from_the_data_once(shape):
     jax.tree.map(np.testing.assert_array_equal, unchanged['params'], variables['params'])
 
 
+@pytest.mark.parametrize('constant', [0.0, 12.3456, 100.7, 12345.678])
+def test_actnorm_keeps_the_scale_of_a_constant_channel_whatever_its_mean_is_rounded_to(constant):
+    x = jnp.full((10_000, 1), constant)
+    assert forward_init(ActNorm(), x)['params']['log_scale'] == 0
+
+
 def test_every_actnorm_of_a_flow_is_normalised_at_the_start():
     flow = CouplingFlow(conditioner=MLPConditioner((8,)))
     x = 5 + 3 * jax.random.normal(jax.random.key(0), (400, 2))
@@ -253,10 +262,12 @@ def test_dequantisation_stays_in_its_cell_at_the_largest_noise(monkeypatch):
     monkeypatch.setattr(
         surjections, 'uniform', lambda keys, shape, dtype: jnp.full((len(keys), *shape), 1 - 2**-24)
     )
-    layer, x = UniformDequantisation(levels=256), jnp.arange(256.0)[:, None]
-    z, _ = layer.forward_and_bound(x, example_keys(256))
-    np.testing.assert_array_equal(layer.inverse(z), x)
-    np.testing.assert_array_equal(jnp.floor(z * 256), x)
+    for levels in (2, 12, 17, 19, 22, 255, 256):
+        layer, x = UniformDequantisation(levels=levels), jnp.arange(float(levels))[:, None]
+        z, _ = layer.forward_and_bound(x, example_keys(levels))
+        np.testing.assert_array_equal(layer.inverse(z), x)
+        np.testing.assert_array_equal(layer.inverse(x / levels), x)
+        assert (z < (x + 1) / levels).all()
 
 
 def test_augmentation_adds_channels_that_cost_nothing():
@@ -288,6 +299,41 @@ def test_samples_of_the_image_flow_are_whole_values():
     assert set(np.unique(sample)) == {0.0, 1.0}
 
 
+@pytest.mark.parametrize(
+    'flow',
+    [
+        ChainFlow(num_features=2, layers=(Chain([Softplus()]),)),
+        NICE(mixing=Softplus()),
+        RealImageFlow(shape=(2, 2, 1), flow=MultiScaleFlow(1, 1), first=Softplus()),
+    ],
+    ids=lambda flow: type(flow).__name__,
+)
+def test_flow_with_a_part_that_is_not_onto_says_so(flow):
+    assert not flow.is_onto
+    with pytest.raises(ValueError, match='does not reach the whole latent space'):
+        flow.apply({}, jax.random.key(0), 3, method='sample')
+
+
+def test_flow_that_tells_no_step_refuses_a_gradient_that_needs_it():
+    with pytest.raises(ValueError, match=r"ChainFlow tells its layers no step, .*'amortised'"):
+        ChainFlow(layers=(Chain([RelativeAffine(gradient='amortised')]),))
+
+
+@pytest.mark.parametrize(
+    ('make', 'message'),
+    [
+        (lambda: BoundedAffine(0.0), 'bound must be above 0, got 0.0'),
+        (lambda: Affine(-1.0), 'bound must be above 0, got -1.0'),
+        (lambda: RationalQuadraticSpline(4, -3.0), 'bound must be above 0, got -3.0'),
+        (lambda: AlternatingMask(2), 'first must be 0 or 1, got 2'),
+        (lambda: Conv(4, size=5), 'size must be 3 or 1, got 5'),
+    ],
+)
+def test_settings_that_make_no_map_are_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
 def test_width_that_is_not_the_flows_is_refused():
     with pytest.raises(ValueError, match=r'found 2 and x of shape \(3, 4\)'):
         CouplingFlow(num_couplings=0).apply({}, jnp.zeros((3, 4)), method='forward_and_log_det')
@@ -311,8 +357,12 @@ def test_two_couplings_of_real_nvp_move_every_component_by_others(D):
 
 def test_objective_of_a_flow_with_relative_layers_names_nothing_that_needs_their_determinants():
     x = jax.random.normal(jax.random.key(1), VECTORS)
-    for mixing, terms in ((relative, {'loss'}), (none, {'loss', 'nll'})):
-        flow = real_nvp(5, 2, ResidualMLP(6, 1), mixing=mixing)
+    for flow, terms in (
+        (real_nvp(5, 2, ResidualMLP(6, 1), mixing=relative), {'loss'}),
+        (real_nvp(5, 2, ResidualMLP(6, 1), mixing=none), {'loss', 'nll'}),
+        (ChainFlow(num_features=5, layers=(Chain([RelativeAffine()]),)), {'loss'}),
+        (NICE(mixing=RelativeAffine(), conditioner=MLP(1, 4)), {'loss'}),
+    ):
         variables = jax.jit(
             lambda x, flow=flow: flow.init(jax.random.key(0), x, None, None, method='objective')
         )(x)

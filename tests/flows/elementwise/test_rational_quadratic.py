@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from flows.elementwise.rational_quadratic import on_interval, through
+from flows.elementwise.rational_quadratic import on_interval
 
 BOUND = 3.0
 DRAWS = 1_000_000
@@ -120,11 +120,3 @@ def test_right_under_jit_at_full_size():
         expected = spline.value(v), spline.log_slope(v), spline.solve(v)
     for left, right in zip(found, expected, strict=True):
         np.testing.assert_allclose(left, right, atol=2e-5)
-
-
-def test_through_has_the_values_and_slopes_of_a_function():
-    x = jnp.linspace(-4.0, 4.0, 13)[:, None, None]
-    spline = through(jax.nn.softplus, jax.nn.sigmoid, x)
-    np.testing.assert_allclose(spline.value(x[3]), jax.nn.softplus(x[3]), rtol=1e-6)
-    v = jnp.linspace(-4.0, 4.0, 99)[:, None]
-    np.testing.assert_allclose(spline.value(v), jax.nn.softplus(v), atol=1e-3)

@@ -197,3 +197,13 @@ def test_lagged_inverse_from_elsewhere_is_for_the_ordinary_gradient():
     x, layer = jnp.ones((2, 3)), RelativeAffine(gradient='equivariant')
     with pytest.raises(ValueError, match="with gradient='equivariant': leave it out"):
         layer.init(jax.random.key(0), x, V=jnp.eye(3), method='forward_and_log_det')
+
+
+@pytest.mark.parametrize('method', ['log_likelihood', 'forward_and_log_det'])
+def test_inverses_come_into_being_whatever_the_flow_is_initialised_by(method):
+    model, x = MLPFlow(layer=RelativeAffine(gradient='amortised')), rows(0, (5, 3))
+    expected, found = (
+        model.init(jax.random.key(0), x, *rest, method=by)
+        for by, rest in (('objective', (None, 0)), (method, ()))
+    )
+    jax.tree.map(np.testing.assert_array_equal, found, expected)
