@@ -109,6 +109,10 @@ def _guarded(main: Main, argv: list[str]) -> int:
         if error.__cause__ is not None:
             logging.debug('The cause of what is said below:', exc_info=error.__cause__)
         print(error, file=sys.stderr)
+        if 'jax' in sys.modules:
+            from train.runtime import processes
+
+            processes.leave(error.exit_code)
         return error.exit_code
     except OSError as error:
         print(f'A file could not be read or written: {error}.', file=sys.stderr)

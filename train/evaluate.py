@@ -53,6 +53,7 @@ def main(argv: list[str]) -> None:
     if _DATA_DIR.value:
         config.data_dir = _DATA_DIR.value
     experiment = experiments.for_use(config, described.read(folder, config))
+    _check_flags(exact=experiment.model.exact)
     if _GAPS.value:
         gaps.check(config, experiment.model)
     with reading(folder) as saved:
@@ -74,6 +75,21 @@ def main(argv: list[str]) -> None:
         figures, line = evaluation.to_json(), evaluation.line()
     print(json.dumps(figures, indent=2, sort_keys=True))
     print(line)
+
+
+def _check_flags(*, exact: bool) -> None:
+    """Refuse what would have no effect."""
+    from train.errors import UserError
+
+    given = [flag for flag in (_NUM_SAMPLES, _IMPORTANCE) if flag.value is not None]
+    if exact and given:
+        raise UserError(
+            f'--{given[0].name} is of a bound, and the likelihood of this model is exact: leave it out.'
+        )
+    if _GAPS.value and _IMPORTANCE.value is not None:
+        raise UserError(
+            '--importance is of a likelihood; found it beside --gaps, which draws from the posterior: leave it out.'
+        )
 
 
 if __name__ == '__main__':

@@ -3,11 +3,14 @@
 `--dataset=NAME --picture=FILE.png` also draws its first rows: a grid of images, or every toy density.
 """
 
-from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 from absl import flags
 
 from train import cli
+
+if TYPE_CHECKING:
+    from train.data.base import Config
 
 _DATASET = flags.DEFINE_string('dataset', None, 'The dataset to prepare, or `all` of them.')
 _LIST = flags.DEFINE_bool('list', False, 'Print every dataset and whether it is prepared here.')
@@ -68,7 +71,7 @@ def main(argv: list[str]) -> None:
         )
 
 
-def _draw(config: SimpleNamespace, path: str) -> None:
+def _draw(config: 'Config', path: str) -> None:
     import pathlib
 
     from train.errors import UserError

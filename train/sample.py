@@ -99,11 +99,12 @@ def _check_flags() -> None:
     """Refuse what is of samples beside what is none."""
     from train.errors import UserError
 
-    if _CONTEXT.value is not None and (_INPAINT.value or _SPECTRUM.value):
-        raise UserError(
-            '--context is that of samples; found it beside --inpaint, where each image has its own, or --spectrum, '
-            'which has none: leave it out.'
-        )
+    for flag in (_CONTEXT, _TEMPERATURE, _NUMBER):
+        if flags.FLAGS[flag.name].present and (_INPAINT.value or _SPECTRUM.value):
+            raise UserError(
+                f'--{flag.name} is that of samples; found it beside --inpaint or --spectrum, which draw none: leave it '
+                'out.'
+            )
 
 
 def _write_table(

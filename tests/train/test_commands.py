@@ -112,6 +112,21 @@ def test_gaps_of_an_exact_likelihood_are_refused(trained):
     assert 'config.model=mlp_flow has the exact likelihood' in done.stderr.splitlines()[-1]
 
 
+@pytest.mark.parametrize(
+    ('of', 'flag', 'sentence'),
+    [
+        ('evaluate', '--num_samples=5', '--num_samples is of a bound'),
+        ('sample', '--temperature=0.5', '--temperature is that of samples; found it beside'),
+        ('sample', '--number=5', '--number is that of samples; found it beside'),
+    ],
+)
+def test_flags_without_effect_are_refused(trained, of, flag, sentence):
+    beside = ['--spectrum'] if of == 'sample' else []
+    done = command(f'train.{of}', f'--workdir={trained[0]}', flag, *beside)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith(sentence)
+
+
 def test_sample_writes_samples_in_data_space(trained):
     folder, _ = trained
     done = command('train.sample', f'--workdir={folder}', '--number=50', '--seed=3')

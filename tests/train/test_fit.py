@@ -2,6 +2,8 @@
 
 import gc
 import pathlib
+import re
+import shutil
 
 import jax.numpy as jnp
 import ml_collections
@@ -10,13 +12,14 @@ import pytest
 from etils import epath
 from scipy.stats import multivariate_normal
 
+from tests.helpers import runs
 from tests.train.test_commands import command
 from train import fit, load
 from train.data import registry
 from train.data.base import Data, Description
 from train.data.splitting import split_rows, split_sizes
 from train.data.storage.sources import ArraySource
-from train.errors import UserError
+from train.errors import StoppedError, UserError
 from train.library import pretrained
 from train.library.trained import numbers
 from train.training import loop
@@ -197,3 +200,13 @@ def test_run_without_a_folder_leaves_nothing_behind():
     del run
     gc.collect()
     assert not folder.exists()
+
+
+def test_fit_that_is_stopped_names_the_folder_where_it_goes_on(monkeypatch):
+    runs.term_after(monkeypatch, 1)
+    with pytest.raises(StoppedError, match=r'The run is in .*: fit with folder=') as stopped:
+        fit(X, **FLOW)
+    folder = re.search(r"folder='(.*)'", str(stopped.value)).group(1)
+    monkeypatch.undo()
+    assert fit(X, **FLOW, folder=folder).result.epochs == 2
+    shutil.rmtree(folder)

@@ -163,6 +163,8 @@ def test_entry_points_work_as_if_built_in(tmp_path, installed):
     density, _ = np.load(tmp_path / 'scores.npy').T
     nats = json.loads((tmp_path / 'result.json').read_text())['nats_data_space']
     assert density.mean() == pytest.approx(nats, rel=1e-6)
+    done = command(installed, 'train.prepare', '--dataset=waves')
+    assert 'waves: needs no file' in done.stdout, done.stderr
     done = command('', 'train.evaluate', f'--workdir={tmp_path}')
     assert done.returncode == 1
     assert 'or install the package that they belong to' in done.stderr.splitlines()[-1]

@@ -1,5 +1,6 @@
 """Whole runs on a toy density: finish, repeat, extend, stop early, resume to the bit, restore for use."""
 
+import dataclasses
 import json
 import re
 import signal
@@ -13,6 +14,7 @@ from etils import epath
 from tests.helpers import runs
 from tests.helpers.runs import latest, term_after
 from train import load
+from train.data.datasets import toy_densities
 from train.errors import StoppedError, UserError
 from train.library import pretrained
 from train.training import experiment as experiments
@@ -237,3 +239,19 @@ def test_comparing_candidates_leaves_the_test_split_closed(tmp_path):
     chosen = loop.run(runs.config(), workdir)
     assert (chosen.split, chosen.test_evaluations) == ('test', 1)
     assert chosen.best_step == found.best_step
+
+
+def test_run_goes_on_with_its_own_rows_alone(tmp_path, monkeypatch):
+    run(tmp_path, epochs=1)
+    assert latest(tmp_path)[1]['data'] == 'toy-sine-1-512-seed42'
+    other = dataclasses.replace(toy_densities.TOYS['sine'], edition=2)
+    monkeypatch.setitem(toy_densities.TOYS, 'sine', other)
+    with pytest.raises(
+        UserError, match=r'goes on with the rows .* toy-sine-1-.*; found toy-sine-2'
+    ):
+        run(tmp_path, epochs=2)
+
+
+def test_profile_is_of_the_second_call_whichever_epoch_has_it(tmp_path):
+    run(tmp_path, epochs=2, steps_per_call=50, profile_steps=3)
+    assert list((tmp_path / 'profile').rglob('*.xplane.pb'))

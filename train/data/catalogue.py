@@ -1,8 +1,8 @@
 """The table of all datasets, and each made ready by name."""
 
-from types import SimpleNamespace
 from typing import Any
 
+from train import config as defaults
 from train.data import registry
 from train.data.base import SPLITS, Config
 from train.errors import UserError
@@ -10,15 +10,11 @@ from train.errors import UserError
 HEADER: tuple[str, ...] = ('dataset', 'D', *SPLITS, 'prepared here', 'licence', 'source')
 
 
-def config_of(dataset: str, **fields: Any) -> SimpleNamespace:
-    """The data fields of a config, for one dataset."""
-    defaults = {'toy_name': 'sine', 'toy_size': 5000, 'seed': 0, 'seed_data': -1}
-    defaults |= {'ica_sources': 'super_gaussian', 'ica_columns': 20, 'ica_rows': 10_000}
-    defaults |= {'source': 'map', 'max_rows': 0, 'context': ''}
-    defaults |= {'path': '', 'validation_path': '', 'test_path': '', 'split_seed': 0}
-    defaults |= {'columns': '', 'categorical': '', 'bounds': ''}
-    places = {'data_dir': '', 'manual_dir': '', 'cache_dir': ''}
-    return SimpleNamespace(dataset=dataset, **defaults | places | fields)
+def config_of(dataset: str, **fields: Any) -> Config:
+    """The defaults of a config, for one dataset."""
+    config = defaults.get_config(dataset=dataset)
+    config.update(fields)
+    return config
 
 
 def prepare(config: Config) -> list[str]:

@@ -40,8 +40,10 @@ def curve(records: Sequence[Mapping[str, Any]]) -> 'Figure':
     axes.set_xlabel('epoch')
     axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True))
     axes.set_ylabel('nats')
-    if len(values) > 4:
-        low, high = np.nanpercentile(values, [0, 90])
+    finite = np.array(values, np.float64)
+    finite = finite[np.isfinite(finite)]
+    if len(finite) > 4:
+        low, high = np.percentile(finite, [0, 90])
         axes.set_ylim(low - 0.05 * (high - low + 1e-9), high + 0.05 * (high - low + 1e-9))
     if values:
         axes.legend()

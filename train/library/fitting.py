@@ -14,7 +14,7 @@ from train import config as defaults
 from train import models
 from train.data.datasets import array
 from train.data.splitting import split_sizes
-from train.errors import UserError
+from train.errors import NonFiniteError, StoppedError, UserError
 from train.library import pretrained
 from train.library.columns import names_of
 from train.library.trained import Trained, numbers
@@ -69,11 +69,14 @@ def fit(
 
 
 def _without_a_folder(config: FrozenConfigDict, mute: bool) -> Trained:
-    """Train in a temporary folder, which is removed with what is returned."""
+    """Train in a temporary folder, removed with what is returned; one that was stopped or broke stays, and is named."""
     folder = tempfile.mkdtemp(prefix='likelihood_zoo-')
     try:
         loop.run(config, workdirs.resolve(folder), mute=mute)
         trained = pretrained.load(folder)
+    except (StoppedError, NonFiniteError) as error:
+        error.args = (f'{error} The run is in {folder}: fit with folder={folder!r} goes on there.',)
+        raise
     except BaseException:
         shutil.rmtree(folder)
         raise

@@ -64,7 +64,11 @@ class Trained:
 
     @property
     def result(self) -> Result:
-        """What the run's `result.json` holds; `print(trained.result.line())`."""
+        """What the run's `result.json` holds; `print(trained.result.line())`. UserError for a run without one."""
+        if not (self.folder / 'result.json').exists():
+            raise UserError(
+                f'{self.folder} must hold a finished run and has no result.json; finish it by the same command.'
+            )
         return Result.from_json(workdirs.read_json(self.folder / 'result.json', Result.required()))
 
     def log_prob(self, x: ArrayLike, context: ArrayLike | None = None) -> np.ndarray:

@@ -54,30 +54,32 @@ def _nice(config: 'ConfigDict', description: 'Description') -> 'contract.Model':
 
 
 def _flow(config: 'ConfigDict', description: 'Description') -> 'contract.Model':
-    from flows import (
-        BoundedAffine,
-        CouplingFlow,
-        DenseNet,
-        ImageFlow,
-        MLPConditioner,
-        MultiScaleFlow,
-        choose,
-    )
+    of_shape = _flow_of_vectors if len(description.shape) == 1 else _flow_of_images
+    return of_shape(config, description)
+
+
+def _flow_of_vectors(config: 'ConfigDict', description: 'Description') -> 'contract.Model':
+    from flows import BoundedAffine, CouplingFlow, MLPConditioner, choose
     from train.training.components import BASE_DENSITIES
 
     sizes = config.flow
-    if len(description.shape) == 1:
-        if sizes.num_couplings < 1:
-            raise ValueError(
-                f'config.model=flow needs config.flow.num_couplings of at least 1; found {sizes.num_couplings}.'
-            )
-        return CouplingFlow(
-            num_features=description.num_features,
-            num_couplings=sizes.num_couplings,
-            conditioner=MLPConditioner(sizes.hidden, gain=sizes.gain),
-            transformer=BoundedAffine(sizes.log_scale_bound),
-            base=choose('prior', config.prior, BASE_DENSITIES),
+    if sizes.num_couplings < 1:
+        raise ValueError(
+            f'config.model=flow needs config.flow.num_couplings of at least 1; found {sizes.num_couplings}.'
         )
+    return CouplingFlow(
+        num_features=description.num_features,
+        num_couplings=sizes.num_couplings,
+        conditioner=MLPConditioner(sizes.hidden, gain=sizes.gain),
+        transformer=BoundedAffine(sizes.log_scale_bound),
+        base=choose('prior', config.prior, BASE_DENSITIES),
+    )
+
+
+def _flow_of_images(config: 'ConfigDict', description: 'Description') -> 'contract.Model':
+    from flows import BoundedAffine, DenseNet, ImageFlow, MultiScaleFlow
+
+    sizes = config.flow
     check_binary(config)
     if config.prior != 'gaussian':
         raise ValueError(

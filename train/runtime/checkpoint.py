@@ -5,7 +5,9 @@ Which step is the best one, the newest record says; nothing outside the checksum
 """
 
 import contextlib
+import errno
 import json
+import re
 import zlib
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -19,10 +21,25 @@ from flax import serialization
 from orbax.checkpoint import checkpoint_managers
 
 from train.errors import UserError
-from train.runtime import kinds, processes
+from train.runtime import buckets, kinds, processes
 from train.step import parallel as on
 
 Record = dict[str, Any]
+
+# Of reading a file that may well be whole: what the system says, and what TensorStore does.
+PASSING_ERRNOS = {
+    *(
+        errno.EIO,
+        errno.ESTALE,
+        errno.ETIMEDOUT,
+        errno.EAGAIN,
+        errno.ENOMEM,
+        errno.EMFILE,
+        errno.ENFILE,
+    ),
+    *(errno.ECONNRESET, errno.ECONNREFUSED, errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EACCES),
+}
+PASSING = re.compile(r'\b(UNAVAILABLE|DEADLINE_EXCEEDED|RESOURCE_EXHAUSTED|PERMISSION_DENIED)\b')
 
 
 def checksum(tree: Any, record: Record) -> int:
@@ -219,11 +236,19 @@ class Checkpoints:
         return None
 
     def _try_restore(self, step: int, template: Any) -> tuple[Any, Record] | None:
-        try:
-            return self.restore(step, template)
-        except Exception as error:  # whatever the storage layers raise for a damaged file
-            logging.warning('Checkpoint of step %d cannot be read (%s).', step, _first_line(error))
-            return None
+        """None where the step is damaged; a UserError where the storage or the memory is what fails, twice."""
+        for last in (False, True):
+            try:
+                return self.restore(step, template)
+            except Exception as error:  # whatever the storage layers raise for a damaged file
+                if last and _passing(error):
+                    raise UserError(
+                        f'the checkpoint of step {step} in {self._folder} cannot be read now ({_first_line(error)}); '
+                        'see to the storage and the memory of this machine: the same command then goes on from it.'
+                    ) from error
+                damage = error
+        logging.warning('Checkpoint of step %d cannot be read (%s).', step, _first_line(damage))
+        return None
 
     def _set_aside(self, steps: Sequence[int]) -> None:
         self._manager.close()
@@ -248,6 +273,18 @@ def _free_name(folder: epath.Path, name: str) -> epath.Path:
         number += 1
         path = folder / f'{name}-{number}'
     return path
+
+
+def _passing(error: BaseException | None) -> bool:
+    """Whether an error, or one that it came from, is of the machine and its storage rather than of the file."""
+    while error is not None:
+        if isinstance(error, OSError):
+            if error.errno in PASSING_ERRNOS:
+                return True
+        elif isinstance(error, MemoryError) or buckets.lost(error) or PASSING.search(str(error)):
+            return True
+        error = error.__cause__
+    return False
 
 
 def _first_line(error: BaseException) -> str:

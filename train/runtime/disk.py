@@ -1,12 +1,23 @@
 """A disk that fills up or goes away, a bucket that can no longer be reached."""
 
 import contextlib
+import errno
 from collections.abc import Iterator
 
 from etils import epath
 
 from train.errors import UserError
 from train.runtime import buckets
+
+# What the system says of a disk, whatever the file.
+FULL_OR_GONE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE}
+
+
+def _of_folder(error: Exception, workdir: epath.PathLike) -> bool:
+    if not isinstance(error, OSError) or error.errno is None:
+        return False
+    in_folder = str(error.filename or workdir).startswith(str(workdir))
+    return in_folder or error.errno in FULL_OR_GONE
 
 
 @contextlib.contextmanager
@@ -15,8 +26,9 @@ def disk_errors(workdir: epath.PathLike) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        on_disk = isinstance(error, OSError) and error.errno is not None  # the system's word
-        if not on_disk and not (buckets.is_bucket(workdir) and buckets.lost(error)):
+        if not _of_folder(error, workdir) and not (
+            buckets.is_bucket(workdir) and buckets.lost(error)
+        ):
             raise
         raise UserError(
             f'{workdir} can no longer be written ({error}); make room, or give the rights: the checkpoints there stay '

@@ -5,6 +5,7 @@ import glob
 import os
 import re
 import sys
+import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
@@ -21,6 +22,8 @@ T = TypeVar('T')
 # Short, so that a survivor ends soon after a peer died; the defaults wait for minutes.
 HEARTBEAT_SECONDS = 15
 SHUTDOWN_SECONDS = 10
+# The first process holds the others together: where all end with an error, the others are to end before.
+LAST_SECONDS = 1
 
 
 PEER_LOST = 4  # exit code
@@ -91,6 +94,20 @@ def first_then_others(function: Callable[[], T], name: str) -> T:
         return value
     barrier(name)
     return function()
+
+
+def leave(exit_code: int) -> None:
+    """End this process of several with an exit code; nothing for a single process.
+
+    An orderly end would wait for the others, which may not be ending, and is itself ended by the runtime then.
+    """
+    if not jax.distributed.is_initialized() or jax.process_count() == 1:
+        return
+    if is_first():
+        time.sleep(LAST_SECONDS)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(exit_code)
 
 
 def peer_lost(error: BaseException | None) -> bool:

@@ -9,7 +9,7 @@ from etils import epath
 
 
 class Profile:
-    """Traces `steps` steps from the second call of an epoch on, into a folder; nothing where `steps` is 0."""
+    """Traces `steps` steps of an epoch, from the second call of a run on, into a folder; nothing where `steps` is 0."""
 
     def __init__(self, folder: epath.Path, steps: int) -> None:
         self._folder = folder

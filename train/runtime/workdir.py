@@ -156,5 +156,8 @@ def write_bytes(path: epath.Path, content: bytes) -> None:
         path.write_bytes(content)
         return
     partial = path.parent / f'{path.name}.tmp'
-    partial.write_bytes(content)
+    with open(partial, 'wb') as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())  # or the name may outlive a power cut, and the content not
     partial.replace(path)

@@ -38,15 +38,42 @@ def conclude(
 ) -> StudyRecord:
     """Evaluate each seed's best epoch on the test split, once, and write everything, in nats of data space."""
     data.require_intact()
+    looks = conclusion.count_test_look(workdir, session.step)
+    best = _best_state(experiment, session)
+    test_nats, sampling = _test(experiment, data, best)
+    record = _record(
+        experiment,
+        session,
+        test_nats,
+        **sampling,
+        test_evaluations=looks,
+        entropy=data.entropy,
+        **result.provenance(),
+    )
+    study = record.to_json()
+    workdirs.write_json(workdir / 'study.json', study)
+    _write_tables(record.metrics, workdir)
+    drawn = _pictures(study)
+    if experiment.config.generation:
+        drawn |= seed_pictures.draw(experiment, data, best, _trained(session, experiment.config))
+    _write_pictures(drawn, experiment.config, workdir, session.step)
+    logging.info('The study is in %s', workdir / 'study.json')
+    return record
+
+
+def _trained(session: StudySession, config: Config) -> np.ndarray:
+    """Which of the study's own seeds ever had a validation loss, (seeds,)."""
+    return np.array([stopping.best_epoch > 0 for stopping in session.stoppings[: config.num_seeds]])
+
+
+def _record(
+    experiment: Experiment, session: StudySession, test_nats: np.ndarray, **measured: Any
+) -> StudyRecord:
+    """What `study.json` holds, from the curves and the test log-likelihoods (seeds,) of the study's own seeds."""
     config, model = experiment.config, experiment.model
     count = config.num_seeds
     kept = {name: np.array(rows[:count]) for name, rows in session.curves.items()}
-    looks = conclusion.count_test_look(workdir, session.step)
-    best = _best_state(experiment, session)
-    best_epochs = [stopping.best_epoch for stopping in session.stoppings[:count]]
-    trained = np.array(best_epochs) > 0
-    test_nats, sampling = _test(experiment, data, best)
-    record = StudyRecord(
+    return StudyRecord(
         model=config.model,
         dataset=result.dataset_title(config),
         quantity='exact log-likelihood' if model.exact else 'importance-weighted bound',
@@ -62,24 +89,12 @@ def conclude(
         val=kept['validation'].tolist(),
         parts={name: rows.tolist() for name, rows in kept.items() if name not in curves.LOSSES},
         diverged=list(session.diverged[:count]),
-        best_epochs=best_epochs,
-        test_nats=np.where(trained, test_nats, np.nan).tolist(),
-        **sampling,
-        test_evaluations=looks,
-        entropy=data.entropy,
+        best_epochs=[stopping.best_epoch for stopping in session.stoppings[:count]],
+        test_nats=np.where(_trained(session, config), test_nats, np.nan).tolist(),
         metrics=summary.metrics(kept['validation'], kept['train']),
         config=json.loads(config.to_json()),
-        **result.provenance(),
+        **measured,
     )
-    study = record.to_json()
-    _write_tables(record.metrics, workdir)
-    drawn = _pictures(study)
-    if config.generation:
-        drawn |= seed_pictures.draw(experiment, data, best, trained)
-    _write_pictures(drawn, config, workdir, session.step)
-    workdirs.write_json(workdir / 'study.json', study)
-    logging.info('The study is in %s', workdir / 'study.json')
-    return record
 
 
 def _best_state(experiment: Experiment, session: StudySession) -> TrainState:

@@ -4,12 +4,13 @@ import json
 
 from absl import logging
 from etils import epath
+from filelock import FileLock
 from ml_collections import FrozenConfigDict as Config
 
 from train.data.base import Data
 from train.errors import UserError
 from train.figures import learning, showing
-from train.runtime import processes
+from train.runtime import buckets, processes
 from train.runtime import workdir as workdirs
 from train.runtime.checkpoint import Checkpoints
 from train.runtime.writers import Writer, figure_png, read_lines, save_png
@@ -60,9 +61,11 @@ def conclude(
     if experiment.description.table is not None:
         scores.keep(experiment, placed, data, workdir, step)
     if processes.is_first():
-        _pictures(experiment, data, state, workdir, session.step)
         workdirs.write_json(workdir / 'result.json', whole.to_json())
+        _pictures(experiment, data, state, workdir, session.step)
         logging.info('%s', _signposts(experiment, workdir))
+    # The end of one process is the end of those that are still at work.
+    processes.barrier('concluded')
     return whole
 
 
@@ -107,17 +110,31 @@ def evaluate(
 def count_test_look(workdir: epath.Path, step: int) -> int:
     """Append this look to `test_evaluations.jsonl`; how many there were, this one included."""
     path = workdir / 'test_evaluations.jsonl'
+    if not processes.is_first():
+        return len(_looks(path)) + 1
+    look = json.dumps({'step': step, 'time': result.now()})
+    # Commands that count at once count each other.
+    if not buckets.is_bucket(path):
+        with FileLock(workdir / '.test_evaluations.lock'):
+            looks = [*_looks(path), look]
+            workdirs.write_text(path, '\n'.join([*looks, '']))
+        return len(looks)
+    while True:
+        found = buckets.generation(path)
+        looks = [*_looks(path), look]
+        if buckets.write_unless_changed(path, '\n'.join([*looks, '']), found):
+            return len(looks)
+
+
+def _looks(path: epath.Path) -> list[str]:
+    """The looks so far, one JSON object each."""
     lines = read_lines(path) if path.exists() else []
     if None in lines:
         raise UserError(
             f'{path} must hold one JSON object a line and is damaged at line {lines.index(None) + 1}; restore it from '
             'a copy, or take that line out.'
         )
-    looks = [json.dumps(line) for line in lines]
-    looks.append(json.dumps({'step': step, 'time': result.now()}))
-    if processes.is_first():
-        workdirs.write_text(path, ''.join(f'{look}\n' for look in looks))
-    return len(looks)
+    return [json.dumps(line) for line in lines]
 
 
 def _signposts(experiment: Experiment, workdir: epath.Path) -> str:

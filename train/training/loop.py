@@ -64,6 +64,7 @@ class Run(trainer.Trainer[RunSession, Result]):
         if processes.is_first():
             folder = self.workdir / f'broken-{bad_step}'
             where = broken_numbers.examine(self.experiment, self.train, frozen, bad_step, folder)
+        processes.barrier('examined')
         kept = self.saved.steps()
         last = (
             f'The last checkpoint is of step {kept[-1]}.' if kept else 'There is no checkpoint yet.'

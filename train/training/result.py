@@ -242,15 +242,21 @@ def now() -> str:
 
 
 def _commit() -> str | None:
-    """The checked-out commit of the source, or None where it is not a git checkout."""
-    here = os.path.dirname(os.path.abspath(__file__))
+    """The checked-out commit of the source, `-dirty` behind it where that was changed; None outside a git checkout."""
+    here = os.path.abspath(__file__)
+
+    def git(*arguments: str) -> str:
+        command = ['git', *arguments]
+        return subprocess.run(
+            command, cwd=os.path.dirname(here), capture_output=True, text=True, check=True
+        ).stdout.strip()
+
     try:
-        git = subprocess.run(
-            ['git', 'rev-parse', 'HEAD'], cwd=here, capture_output=True, text=True, check=True
-        )
+        git('ls-files', '--error-unmatch', here)  # or it is the repository around an installation
+        changed = git('status', '--porcelain', '--untracked-files=no', ':/')
+        return git('rev-parse', 'HEAD') + ('-dirty' if changed else '')
     except (OSError, subprocess.CalledProcessError):
         return None
-    return git.stdout.strip()
 
 
 def bound(figures: Mapping[str, Any]) -> str:

@@ -59,6 +59,7 @@ class Trainer(abc.ABC, Generic[S, R]):
         self.train = self.data.source('train')
         self.validation = self.data.source('validation')
         self.call = self.experiment.train_call()
+        self.profile = Profile(self.workdir / 'profile', self.config.profile_steps)
         self.per_epoch = batches.steps_per_epoch(len(self.train), self.config.batch_size)
 
     @abc.abstractmethod
@@ -101,6 +102,7 @@ class Trainer(abc.ABC, Generic[S, R]):
         newest = self.saved.restore_latest(self.template())
         if newest is not None:
             arrays, record = newest
+            self._check_data(record)
             logging.info('Going on from step %d.', record['step'])
             return self.restored(arrays, record)
         if (self.workdir / kinds.RESULTS[self.kind]).exists():
@@ -140,9 +142,8 @@ class Trainer(abc.ABC, Generic[S, R]):
         pending: collections.deque = collections.deque()
         state, step, sums, bad_step = session.state, session.step, session.sums, -1
         collect = self.experiment.layout.collect
-        profile = Profile(self.workdir / 'profile', self.config.profile_steps)
         for batch, indices in prefetch(self.experiment.chunks(self.train, step)):
-            with profile.step(step):
+            with self.profile.step(step):
                 state, outcome = self.call(state, batch, indices)
             step += len(batch)
             pending.append(outcome)
@@ -150,11 +151,11 @@ class Trainer(abc.ABC, Generic[S, R]):
             if len(pending) > 2:
                 metrics, bad_step = collect(pending.popleft())
                 sums = add(sums, metrics)
-            profile.advance(len(batch), outcome)
+            self.profile.advance(len(batch), outcome)
             progress.at(step)
             if bad_step >= 0 or self.interruption.requested():
                 break
-        profile.stop()
+        self.profile.stop()
         while pending and bad_step < 0:
             metrics, bad_step = collect(pending.popleft())
             sums = add(sums, metrics)
@@ -178,7 +179,16 @@ class Trainer(abc.ABC, Generic[S, R]):
         self.data.require_intact()
         arrays, record, best_step = self.contents(session)
         record['config'] = json.loads(self.config.to_json())
+        record['data'] = self.data.fingerprint
         self.saved.save(session.step, arrays, record, best_step=best_step)
+
+    def _check_data(self, record: Mapping[str, Any]) -> None:
+        """Refuse to go on with other rows; records of earlier versions do not say which theirs were."""
+        if record.get('data', self.data.fingerprint) != self.data.fingerprint:
+            raise UserError(
+                f'A run goes on with the rows that it was trained on, {record["data"]}; found '
+                f'{self.data.fingerprint} in {self.data.location or "memory"}: restore them, or give another --workdir.'
+            )
 
     def _stop(self, session: S) -> None:
         """Leave after a request to stop, once the session is on disk."""

@@ -36,6 +36,15 @@ def test_learning_curve_of_one_epoch_has_whole_epochs_on_its_axis():
     assert axes.get_xticks().tolist() == [2, 3, 4]
 
 
+@pytest.mark.parametrize('broken', [[], [0, 1], [4, 5], range(6)])
+def test_learning_curve_is_drawn_whatever_broke(broken):
+    losses = [{'epoch': 1 + e, 'nll': np.inf if e in broken else 6.0 - e} for e in range(6)]
+    low, high = learning.curve([*losses, {'epoch': 7, 'nll': np.nan}]).axes[0].get_ylim()
+    assert np.isfinite([low, high]).all()
+    if len(broken) < 2:
+        assert low == pytest.approx(1 - 0.05 * 4.5)
+
+
 def test_panels_lie_in_rows_and_stay_empty_where_there_is_nothing():
     data = np.random.default_rng(0).normal(size=(50, 2))
     panels = {'data': data, 'broken': None, **{f'seed {i}': data + i for i in range(5)}}

@@ -1,5 +1,6 @@
 """Runs in a bucket of Google Cloud Storage, on a server on this machine."""
 
+import errno
 import json
 import os
 import pathlib
@@ -139,6 +140,23 @@ def test_an_error_of_the_access_is_one_sentence_in_a_bucket_alone():
         raise error
     with pytest.raises(ValueError, match='a bug'), disk.disk_errors('gs://bucket/run'):
         raise ValueError('a bug')
+
+
+@pytest.mark.parametrize(
+    ('number', 'file', 'is_of_the_folder'),
+    [
+        (errno.ENOENT, '/data/cache/train.npy', False),
+        (errno.EACCES, '/run/metrics.jsonl', True),
+        (errno.ENOSPC, '/elsewhere', True),
+    ],
+)
+def test_an_error_of_another_file_is_not_taken_for_one_of_the_folder(
+    number, file, is_of_the_folder
+):
+    kind = UserError if is_of_the_folder else OSError
+    sentence = pytest.raises(kind, match='/run can no longer' if is_of_the_folder else file)
+    with sentence, disk.disk_errors('/run'):
+        raise OSError(number, 'what the system says', file)
 
 
 def faults(kills):

@@ -1,6 +1,7 @@
 """Checkpoints: what is kept, what is read back, what happens to damaged ones."""
 
 import dataclasses
+import errno
 import json
 import logging
 import math
@@ -188,6 +189,27 @@ def test_damaged_newest_checkpoint_is_set_aside_and_the_one_before_is_used(tmp_p
         assert saved.restore_latest(state_at(0))[1]['step'] == 2
 
 
+@pytest.mark.parametrize('failures', [1, 2])
+def test_read_error_that_passes_sets_no_checkpoint_aside(tmp_path, monkeypatch, failures):
+    save_all(tmp_path, [3.0, 2.0])
+    restore, left = Checkpoints.restore, [failures]
+
+    def failing(saved, step, template):
+        if left[0]:
+            left[0] -= 1
+            raise ValueError('array') from OSError(errno.EIO, 'Input/output error')
+        return restore(saved, step, template)
+
+    monkeypatch.setattr(Checkpoints, 'restore', failing)
+    with Checkpoints(tmp_path) as saved:
+        if failures == 1:
+            assert saved.restore_latest(state_at(0))[1]['step'] == 2
+        else:
+            with pytest.raises(UserError, match=r'checkpoint of step 2 in .* cannot be read now'):
+                saved.restore_latest(state_at(0))
+        assert saved.steps() == [1, 2]
+
+
 def test_empty_folder_that_looks_like_a_step_is_set_aside(tmp_path):
     save_all(tmp_path, [3.0])
     (tmp_path / 'checkpoints' / '7').mkdir()
@@ -245,7 +267,7 @@ def test_saving_a_step_twice_is_an_error(tmp_path):
     with Checkpoints(tmp_path) as saved:
         saved.save(5, state_at(5), {'step': 5})
         saved.wait()
-        with pytest.raises(Exception, match='5'):
+        with pytest.raises(RuntimeError, match='step 5 was not written'):
             saved.save(5, state_at(5), {'step': 5})
         with pytest.raises(RuntimeError, match='was not written'):
             saved.save(4, state_at(4), {'step': 4})

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from etils import epath
@@ -23,6 +24,16 @@ def test_damaged_lines_of_metrics_are_left_out(tmp_path, caplog, damaged):
     steps = [json.loads(line)['step'] for line in path.read_text().splitlines()]
     assert steps == [1, 2, 6]
     assert '1 lines of' in caplog.text
+
+
+def test_looks_that_are_counted_at_once_all_count(tmp_path):
+    def look(step):
+        return [conclusion.count_test_look(epath.Path(tmp_path), step) for _ in range(10)]
+
+    with ThreadPoolExecutor(4) as pool:
+        found = [count for counts in pool.map(look, range(4)) for count in counts]
+    assert sorted(found) == list(range(1, 41))
+    assert len((tmp_path / 'test_evaluations.jsonl').read_text().splitlines()) == 40
 
 
 @pytest.mark.parametrize('content', [b'\x00\xff\xfe', b'{"step": 3}\n{"st'])

@@ -40,9 +40,9 @@ def environment(devices):
     }
 
 
-def start(workdir, *arguments, devices=2):
+def start(workdir, *arguments, devices=2, program=('-m', 'train.main')):
     return subprocess.Popen(
-        [sys.executable, '-m', 'train.main', *FIELDS, *arguments, f'--workdir={workdir}'],
+        [sys.executable, *program, *FIELDS, *arguments, f'--workdir={workdir}'],
         cwd=ROOT,
         env=environment(devices),
         stdout=subprocess.PIPE,
@@ -51,12 +51,13 @@ def start(workdir, *arguments, devices=2):
     )
 
 
-def start_all(workdir, *arguments, processes=2):
+def start_all(workdir, *arguments, processes=2, **how):
     with socket.socket() as listener:
         listener.bind(('127.0.0.1', 0))
         port = listener.getsockname()[1]
     together = (f'--coordinator_address=127.0.0.1:{port}', f'--num_processes={processes}')
-    return [start(workdir, *arguments, *together, f'--process_id={i}') for i in range(processes)]
+    ids = (f'--process_id={i}' for i in range(processes))
+    return [start(workdir, *arguments, *together, identity, **how) for identity in ids]
 
 
 def finish(process, timeout=600):
@@ -148,3 +149,60 @@ def test_signal_to_one_process_stops_both_at_the_same_saved_step(tmp_path):
     steps = {re.search(r'step (\d+) is saved', err).group(1) for _, _, err in done}
     assert len(steps) == 1
     assert (tmp_path / 'checkpoints' / steps.pop()).is_dir()
+
+
+SLOW_PICTURES = """
+import sys, time
+from train import cli, main
+from train.runtime import processes
+from train.training import conclusion
+processes.SHUTDOWN_SECONDS = 1
+drawn = conclusion._pictures
+def slowly(*arguments):
+    time.sleep(5)
+    drawn(*arguments)
+conclusion._pictures = slowly
+cli.run(main.main)
+"""
+ONE_FAILS = """
+import sys, time
+from train import cli
+from train.errors import UserError
+from train.runtime import processes
+def main(argv):
+    processes.join(sys.argv[1], 2, int(sys.argv[2]))
+    if sys.argv[2] == sys.argv[3]:
+        raise UserError('what this one alone cannot do')
+    time.sleep(60)
+cli.run(main, takes_arguments=True)
+"""
+
+
+def test_peers_wait_for_the_pictures_of_the_first(tmp_path):
+    run = start_all(tmp_path, '--config.epochs=1', program=('-c', SLOW_PICTURES))
+    done = [finish(process) for process in run]
+    assert [code for code, _, _ in done] == [0, 0], done
+    assert (tmp_path / 'learning_curve.png').exists()
+
+
+@pytest.mark.parametrize('failing', ['0', '1'])
+def test_process_that_fails_alone_ends_with_its_own_code(failing):
+    with socket.socket() as listener:
+        listener.bind(('127.0.0.1', 0))
+        address = f'127.0.0.1:{listener.getsockname()[1]}'
+    run = [
+        subprocess.Popen(
+            [sys.executable, '-c', ONE_FAILS, address, number, failing],
+            cwd=ROOT,
+            env=environment(1),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for number in '01'
+    ]
+    code, _, err = finish(run[int(failing)], timeout=60)
+    run[1 - int(failing)].kill()
+    finish(run[1 - int(failing)])
+    assert code == 1, err
+    assert 'what this one alone cannot do' in err
