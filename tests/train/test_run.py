@@ -2,7 +2,9 @@
 
 import dataclasses
 import json
+import logging
 import re
+import shutil
 import signal
 import threading
 
@@ -255,3 +257,13 @@ def test_run_goes_on_with_its_own_rows_alone(tmp_path, monkeypatch):
 def test_profile_is_of_the_second_call_whichever_epoch_has_it(tmp_path):
     run(tmp_path, epochs=2, steps_per_call=50, profile_steps=3)
     assert list((tmp_path / 'profile').rglob('*.xplane.pb'))
+
+
+def test_damaged_best_checkpoint_shows_when_the_run_goes_on(tmp_path, caplog):
+    # At such a rate the second epoch is worse than the first, and the third better.
+    run(tmp_path, epochs=2, lr=3.0)
+    assert latest(tmp_path)[1]['stopping']['best_epoch'] == 1
+    shutil.rmtree(tmp_path / 'checkpoints' / '8' / 'state')
+    with caplog.at_level(logging.WARNING):
+        assert run(tmp_path, epochs=3, lr=3.0).best_epoch == 3
+    assert 'The best checkpoint, of step 8, cannot be read' in caplog.text

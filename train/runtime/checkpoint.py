@@ -200,6 +200,18 @@ class Checkpoints:
                 f'cannot be read ({_first_line(error)}); restore that folder from a copy, or name another.'
             ) from error
 
+    def warn_unless_readable(self, step: int, template: Any) -> None:
+        """Say early that the best checkpoint is damaged or missing, which otherwise shows when all is trained."""
+        try:
+            self.restore(step, template)
+        except Exception as error:  # whatever the storage layers raise for a damaged file
+            logging.warning(
+                'The best checkpoint, of step %d, cannot be read (%s); unless a better one follows, restore it from a '
+                'copy before the run ends, which needs it.',
+                step,
+                _first_line(error),
+            )
+
     def restore_latest(self, template: Any) -> tuple[Any, Record] | None:
         """(state, record) of the newest readable step, or None where there is no step.
 

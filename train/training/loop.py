@@ -50,6 +50,9 @@ class Run(trainer.Trainer[RunSession, Result]):
         return RunSession(state=state, stopping=Stopping(self.config.look_ahead))
 
     def restored(self, arrays: TrainState, record: Mapping[str, Any]) -> RunSession:
+        best = record['stopping']['best_epoch'] * self.per_epoch
+        if best and best != record['step'] and processes.is_first():
+            self.saved.warn_unless_readable(best, self.template())
         return RunSession.from_record(self.experiment.layout.place(arrays), record)
 
     def contents(self, session: RunSession) -> tuple[TrainState, dict[str, Any], int]:
