@@ -21,7 +21,7 @@ def png(config: Config) -> bytes:
     """
     description = datasets.describe(config)
     if description.name == 'toy':
-        return plots.point_sets({name: _points(config, name) for name in TOYS})
+        return plots.point_sets({name: _points(name) for name in TOYS})
     if len(description.shape) != 3:
         raise UserError(
             f'--picture shows images, and points in the plane; found {description.name} with rows of '
@@ -33,8 +33,8 @@ def png(config: Config) -> bytes:
     return plots.image_grid(images / (description.levels - 1), COLUMNS)
 
 
-def _points(config: Config, name: str) -> np.ndarray:
+def _points(name: str) -> np.ndarray:
     """POINTS points of a density, (n, 2)."""
-    fields = {**vars(config), 'toy_name': name, 'toy_size': POINTS}
-    source = datasets.load(catalogue.config_of(**fields)).source('train')
+    config = catalogue.config_of('toy', toy_name=name, toy_size=POINTS)
+    source = datasets.load(config).source('train')
     return source.gather(np.arange(len(source)))
