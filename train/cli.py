@@ -109,7 +109,7 @@ def _guarded(main: Main, argv: list[str]) -> int:
         if error.__cause__ is not None:
             logging.debug('The cause of what is said below:', exc_info=error.__cause__)
         print(error, file=sys.stderr)
-        if 'jax' in sys.modules:
+        if 'jax' in sys.modules:  # without it there are no other processes
             from train.runtime import processes
 
             processes.leave(error.exit_code)

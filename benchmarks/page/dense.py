@@ -11,13 +11,13 @@ D = 784
 LOGIT_VOLUME = 4619.950
 REPEATED = 'benchmarks/published_training'
 COST = 'benchmarks/relative_gradient'
-# Sections of published figures of other models.
-NATS = 'Relative gradient: other models on the same data'
-BITS = 'Images in bits per dimension'
 LEFT_OUT = 'benchmarks/left_out'
 RATES = 'exploration/mnist_equivariant_rates'
 BATCHES = 'exploration/mnist_equivariant_batch'
 NOISE = 'benchmarks/batch_noise'
+# Sections of published figures of other models.
+IN_NATS = 'Relative gradient: other models on the same data'
+IN_BITS = 'Images in bits per dimension'
 # Short name -> file of explorations and candidate. Two layers on MNIST, by 3,900 steps where a name says nothing else.
 CANDIDATES = {
     'gaussian': ('mnist_parts', 'one whitened layer, a Gaussian, 3,900 steps'),
@@ -127,11 +127,16 @@ def published(found, model, data='MNIST'):
     return next(row for row in rows if (row['data'], row['model']) == (data, model))
 
 
-def comparator(found, model, data='MNIST', kind=NATS):
-    """The published figure of another model, as text, and the source of all of its kind."""
-    section = next(each for each in found['published'] if each['title'] == kind)
-    column = section['columns'].index(data)
-    return next(row[column] for row in section['rows'] if row[0] == model), section['source']
+def section(found, title):
+    """The section of `published.json` with a title."""
+    return next(each for each in found['published'] if each['title'] == title)
+
+
+def comparator(found, model, title):
+    """The published figure of another model on MNIST in a section, as text."""
+    of_title = section(found, title)
+    column = of_title['columns'].index('MNIST')
+    return next(row[column] for row in of_title['rows'] if row[0] == model)
 
 
 def bits_of_logits(nats):

@@ -10,11 +10,12 @@ from train.reports.markdown import table
 def standing(found):
     """Where dense flows stand on MNIST, by bits per dimension."""
     relative, exact = (f'mlp_flow, alpha 0.3{end}' for end in ('', ', ordinary gradient'))
+    normalizing = 'self-normalizing flow, two dense layers'
     rows = [
         _by_others('MLP flow, relative gradient', 'mlp_flow, relative gradient', found),
         _by_others('MLP flow, slope 0.3, relative gradient', relative, found),
         _by_others('MLP flow, slope 0.3, ordinary gradient', exact, found),
-        _by_others(*2 * ('self-normalizing flow, two dense layers',), found),
+        _by_others(normalizing, normalizing, found),
         _in_bits('UMNN-MAF', found),
         *(
             _here(label, f'runs/{run}', found)
@@ -56,8 +57,8 @@ def _by_others(label, model, found):
 
 
 def _in_bits(model, found):
-    bits, source = dense.comparator(found, model, kind=dense.BITS)
-    return model, float(bits), 'bits alone', source, 'not known'
+    bits = float(dense.comparator(found, model, dense.IN_BITS))
+    return model, bits, 'bits alone', dense.section(found, dense.IN_BITS)['source'], 'not known'
 
 
 def _here(label, name, found):
@@ -67,7 +68,7 @@ def _here(label, name, found):
 
 
 def _compared(model, found):
-    text, _ = dense.comparator(found, model)
+    text = dense.comparator(found, model, dense.IN_NATS)
     bits = dense.bits_of_logits(float(text.partition(' ')[0]))
     source = 'Papamakarios et al. 2017, arXiv:1705.07057'
     return model, bits, f'{text} (logits)', source, 'not known'

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import pathlib
 from collections.abc import Iterator
 
 from etils import epath
@@ -16,7 +17,7 @@ FULL_OR_GONE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE
 def _of_folder(error: Exception, workdir: epath.PathLike) -> bool:
     if not isinstance(error, OSError) or error.errno is None:
         return False
-    in_folder = str(error.filename or workdir).startswith(str(workdir))
+    in_folder = pathlib.PurePath(str(error.filename or workdir)).is_relative_to(str(workdir))
     return in_folder or error.errno in FULL_OR_GONE
 
 

@@ -267,6 +267,7 @@ def test_dequantisation_stays_in_its_cell_at_the_largest_noise(monkeypatch):
         z, _ = layer.forward_and_bound(x, example_keys(levels))
         np.testing.assert_array_equal(layer.inverse(z), x)
         np.testing.assert_array_equal(layer.inverse(x / levels), x)
+        assert (x / levels <= z).all()
         assert (z < (x + 1) / levels).all()
 
 

@@ -147,6 +147,7 @@ def test_an_error_of_the_access_is_one_sentence_in_a_bucket_alone():
     [
         (errno.ENOENT, '/data/cache/train.npy', False),
         (errno.EACCES, '/run/metrics.jsonl', True),
+        (errno.EACCES, '/runs/metrics.jsonl', False),
         (errno.ENOSPC, '/elsewhere', True),
     ],
 )

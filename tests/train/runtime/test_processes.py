@@ -152,7 +152,7 @@ def test_signal_to_one_process_stops_both_at_the_same_saved_step(tmp_path):
 
 
 SLOW_PICTURES = """
-import sys, time
+import time
 from train import cli, main
 from train.runtime import processes
 from train.training import conclusion
